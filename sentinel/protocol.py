@@ -1,0 +1,329 @@
+"""What the programs say to one another: the messages of both services, as frozen values.
+
+`domain` holds the nouns, this file the sentences made of them, `proto/sentinel/pb/` the same in the
+wire's own language, and `wire` the only translation between the two.
+
+The agent's stream (one per node, the node dials):
+  - the node says Attach first; the hub answers Hello, and only then is the node attached;
+  - every message that must not be lost travels in a Letter with an id of its own; it stays in the
+    node's outbox until the hub answers Receipt with that id, which the hub does only after commit.
+    The hub keeps the ids it has stored, so a letter that comes twice is stored once;
+  - a letter that the hub cannot take is answered by a Receipt with a reason, and is not sent again.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Annotated
+
+from msgspec import Meta
+
+from sentinel.domain import (
+    Admission,
+    AgentStatus,
+    AuditRecord,
+    Bundle,
+    Command,
+    CommandResult,
+    Count,
+    HexDigest,
+    HostName,
+    Id,
+    Incident,
+    Line,
+    MAX_COMMANDS,
+    Millis,
+    Mode,
+    Name,
+    Nonce,
+    Number,
+    Report,
+    Sample,
+    Signature,
+    Summary,
+    Text,
+    Value,
+    Verification,
+)
+
+# Bytes of one encoded message, checked by gRPC before it is decoded. The largest thing a node says is
+# a report with its context; the largest thing the hub says to an operator is one whole incident.
+AGENT_MESSAGE_BYTES = 256 * 1024
+HUB_MESSAGE_BYTES = 1024 * 1024
+OPERATOR_MESSAGE_BYTES = 4 * 1024 * 1024
+
+# ---------------------------------------------------------------- node -> hub
+
+
+class Attach(Value, kw_only=True):
+    """The first words of a node."""
+
+    version: Name
+    policy: HexDigest
+    mode: Mode
+    boot_ms: Millis
+    sent_ms: Millis
+
+
+class Heartbeat(Value, kw_only=True):
+    """Said every `Hello.heartbeat_s`; three missed make the node unknown."""
+
+    sent_ms: Millis
+    gauges: Annotated[tuple[Sample, ...], Meta(max_length=32)] = ()
+    spooled: Count = 0  # letters waiting in the outbox
+    refused: Count = 0  # letters that the hub has refused since the node started
+
+
+class Cleared(Value, kw_only=True):
+    """The signal of a reported anomaly went below its clear level by itself and stayed there."""
+
+    event: Id
+    observed: Number
+    at_ms: Millis
+
+
+class Ran(Value, kw_only=True):
+    """One command of an admitted plan has started or ended."""
+
+    incident: Id
+    result: CommandResult
+
+
+@unique
+class Finish(StrEnum):
+    """How an admitted plan ended."""
+
+    ALL_RAN = "all-ran"
+    ONE_FAILED = "one-failed"
+    REHEARSED = "rehearsed"
+
+
+class Finished(Value, kw_only=True):
+    """An admitted plan has ended. The challenge is fresh: the old one is spent."""
+
+    incident: Id
+    event: Id
+    finish: Finish
+    challenge: Nonce
+    at_ms: Millis
+
+
+class Letter(Value, kw_only=True):
+    """A message that must arrive once: exactly one of the fields after `id` is set."""
+
+    id: Id
+    report: Report | None = None
+    cleared: Cleared | None = None
+    admission: Admission | None = None
+    ran: Ran | None = None
+    finished: Finished | None = None
+    verification: Verification | None = None
+
+
+class Goodbye(Value, kw_only=True):
+    """The node stops on purpose. (End of stream alone does not say so.)"""
+
+    reason: Line
+
+
+class AgentMessage(Value, kw_only=True):
+    """What a node says: exactly one field is set."""
+
+    attach: Attach | None = None
+    heartbeat: Heartbeat | None = None
+    letter: Letter | None = None
+    goodbye: Goodbye | None = None
+
+
+# ---------------------------------------------------------------- hub -> node
+
+
+class Hello(Value, kw_only=True):
+    """The hub has taken the node on."""
+
+    version: Name
+    site: Name
+    policy: HexDigest
+    now_ms: Millis
+    heartbeat_s: Annotated[int, Meta(ge=1, le=3600)]
+
+
+class Receipt(Value, kw_only=True):
+    """The letter is committed (`reason` empty), or cannot be taken and why."""
+
+    letter: Id
+    reason: Line = ""
+
+
+class HubMessage(Value, kw_only=True):
+    """What the hub says to a node: exactly one field is set."""
+
+    hello: Hello | None = None
+    receipt: Receipt | None = None
+    bundle: Bundle | None = None
+
+
+# ---------------------------------------------------------------- enrolment
+
+
+class JoinRequest(Value, kw_only=True):
+    """Asks for a first certificate. The host's name comes from the token, never from the CSR."""
+
+    token: Name
+    csr: Text  # PEM
+
+
+class Certificate(Value, kw_only=True):
+    """A signed leaf and the CA it chains to, both PEM."""
+
+    certificate: Text
+    ca: Text
+
+
+class RenewRequest(Value, kw_only=True):
+    """Asks for the next certificate over the present one, with a new key."""
+
+    csr: Text
+
+
+# ---------------------------------------------------------------- operators
+
+
+class ListRequest(Value, kw_only=True):
+    """One page of incidents, newest first; `before` is the last id of the page before."""
+
+    open_only: bool = True
+    before: Id | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 200
+
+
+class Page(Value, kw_only=True):
+    """A page of summaries; `revision` is what a Watch should start from."""
+
+    summaries: Annotated[tuple[Summary, ...], Meta(max_length=500)]
+    revision: Count
+    more: bool = False
+
+
+class GetRequest(Value, kw_only=True):
+    """One incident, whole. A unique prefix or suffix of the id of at least 4 characters will do."""
+
+    incident: Id
+
+
+class WatchRequest(Value, kw_only=True):
+    """Everything that changed after `since`, and then what changes."""
+
+    since: Count
+
+
+class HubStatus(Value, kw_only=True):
+    """How the hub is."""
+
+    version: Name
+    site: Name
+    now_ms: Millis
+    policy: HexDigest
+    mode: Mode  # the most that the hub will ask of any node
+    engine: Name
+    engine_ready: bool
+    engine_note: Line = ""  # why the engine cannot be used now
+    database: Name  # sqlite or postgresql
+    nodes_connected: Count = 0
+    nodes: Count = 0
+    open_incidents: Count = 0
+    need_decision: Count = 0
+    operator: Name = ""  # who the hub takes the caller to be
+    role: Name = ""
+
+
+class Update(Value, kw_only=True):
+    """One change. `summary` is None for a sign of life that only carries the status."""
+
+    revision: Count
+    summary: Summary | None = None
+    status: HubStatus | None = None
+
+
+class DecideRequest(Value, kw_only=True):
+    """A decision: the statement's exact bytes and who signed them."""
+
+    incident: Id
+    statement: Annotated[str, Meta(max_length=8192)]
+    signatures: Annotated[tuple[Signature, ...], Meta(max_length=8)] = ()
+
+
+@unique
+class Action(StrEnum):
+    """What else an operator may do to an incident; none of it runs anything."""
+
+    ASK_AGAIN = "ask-again"
+    TAKE_OVER = "take-over"
+    CLOSE = "close"
+
+
+class ActRequest(Value, kw_only=True):
+    """Moves an incident by hand; `revision` is what the operator saw (compare-and-set)."""
+
+    incident: Id
+    revision: Count
+    action: Action
+    note: Line = ""
+
+
+class ReviseRequest(Value, kw_only=True):
+    """Replaces the plan's commands by a new revision, judged afresh, under the operator's name."""
+
+    incident: Id
+    revision: Count
+    commands: Annotated[tuple[Command, ...], Meta(max_length=MAX_COMMANDS)]
+
+
+class AgentsRequest(Value, kw_only=True):
+    """All nodes."""
+
+
+class Agents(Value, kw_only=True):
+    """The nodes that the hub knows, by name."""
+
+    agents: Annotated[tuple[AgentStatus, ...], Meta(max_length=20000)]
+
+
+class AuditRequest(Value, kw_only=True):
+    """Records with `seq` > `after`; a negative `after` asks for the newest `limit`."""
+
+    after: Number = -1
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    incident: Id | None = None
+
+
+class AuditPage(Value, kw_only=True):
+    """Audit records, oldest first."""
+
+    records: Annotated[tuple[AuditRecord, ...], Meta(max_length=1000)]
+
+
+class StatusRequest(Value, kw_only=True):
+    """How is the hub, and who am I to it?"""
+
+
+# ---------------------------------------------------------------- the tables of both services
+
+# RPC name -> (request, reply, the reply is a stream). `sentinel.pb.Operators` in the .proto files.
+OPERATORS: dict[str, tuple[type[Value], type[Value], bool]] = {
+    "Status": (StatusRequest, HubStatus, False),
+    "List": (ListRequest, Page, False),
+    "Get": (GetRequest, Incident, False),
+    "Watch": (WatchRequest, Update, True),
+    "Decide": (DecideRequest, Incident, False),
+    "Act": (ActRequest, Incident, False),
+    "Revise": (ReviseRequest, Incident, False),
+    "Agents": (AgentsRequest, Agents, False),
+    "Audit": (AuditRequest, AuditPage, False),
+}
+OPERATORS_SERVICE = "sentinel.pb.Operators"
+AGENT_SERVICE = "sentinel.pb.Agent"
+ATTACH_RPC = "Attach"  # stream AgentMessage -> stream HubMessage
+RENEW_RPC = "Renew"  # RenewRequest -> Certificate
+ENROL_SERVICE = "sentinel.pb.Enrol"
+JOIN_RPC = "Join"  # JoinRequest -> Certificate
