@@ -140,13 +140,13 @@ class Stage(StrEnum):
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of every noun. (`kw_only` is not inherited, so each noun repeats it.)"""
+    """Base of every noun. (Neither `kw_only` nor, for mypy, `frozen` is inherited: each noun repeats them.)"""
 
 
 # ---------------------------------------------------------------- telemetry (what a node sees)
 
 
-class Sample(Value, kw_only=True):
+class Sample(Value, frozen=True, kw_only=True):
     """One reading. `subject` is the mount point, `pid:start_ticks` of a process, or empty (host)."""
 
     metric: Metric
@@ -155,7 +155,7 @@ class Sample(Value, kw_only=True):
     at_ms: Millis
 
 
-class Anomaly(Value, kw_only=True):
+class Anomaly(Value, frozen=True, kw_only=True):
     """A rule that has held for its `for`: one fault makes one anomaly, until it clears."""
 
     rule: Id
@@ -173,7 +173,7 @@ class Anomaly(Value, kw_only=True):
     samples: Annotated[tuple[Number, ...], Meta(max_length=120)] = ()  # oldest first
 
 
-class Process(Value, kw_only=True):
+class Process(Value, frozen=True, kw_only=True):
     """A process at capture. (pid, start_ticks) is its identity: a pid alone is reused."""
 
     pid: Annotated[int, Meta(ge=1, le=2**22)]
@@ -190,7 +190,7 @@ class Process(Value, kw_only=True):
     age_s: Count = 0
 
 
-class Filesystem(Value, kw_only=True):
+class Filesystem(Value, frozen=True, kw_only=True):
     """A mounted filesystem."""
 
     mountpoint: Name
@@ -203,7 +203,7 @@ class Filesystem(Value, kw_only=True):
     inodes_used: Count = 0
 
 
-class Unit(Value, kw_only=True):
+class Unit(Value, frozen=True, kw_only=True):
     """A systemd unit concerned by the fault."""
 
     name: Name
@@ -212,7 +212,7 @@ class Unit(Value, kw_only=True):
     restarts: Count = 0
 
 
-class Pressure(Value, kw_only=True):
+class Pressure(Value, frozen=True, kw_only=True):
     """Pressure stall information of one resource, share of the last 10 s, permille."""
 
     resource: Name  # cpu, memory or io
@@ -220,7 +220,7 @@ class Pressure(Value, kw_only=True):
     full_permille: Count = 0
 
 
-class FileEntry(Value, kw_only=True):
+class FileEntry(Value, frozen=True, kw_only=True):
     """A large file, or one deleted while still held open (`held_by` is its holder's pid)."""
 
     path: Line
@@ -230,7 +230,7 @@ class FileEntry(Value, kw_only=True):
     held_by: Count = 0
 
 
-class LogLine(Value, kw_only=True):
+class LogLine(Value, frozen=True, kw_only=True):
     """One line of a log."""
 
     at_ms: Millis = 0
@@ -238,7 +238,7 @@ class LogLine(Value, kw_only=True):
     text: Line
 
 
-class Change(Value, kw_only=True):
+class Change(Value, frozen=True, kw_only=True):
     """Something that changed on the host lately."""
 
     at_ms: Millis
@@ -246,7 +246,7 @@ class Change(Value, kw_only=True):
     text: Line
 
 
-class Context(Value, kw_only=True):
+class Context(Value, frozen=True, kw_only=True):
     """What the node saw around the fault, frozen when the event was made.
 
     The frozen copy decides what a plan may touch: a pid that is not in here cannot be signalled.
@@ -271,7 +271,7 @@ class Context(Value, kw_only=True):
     labels: Annotated[dict[Name, Line], Meta(max_length=64)] = {}
 
 
-class Report(Value, kw_only=True):
+class Report(Value, frozen=True, kw_only=True):
     """The event a node sends: one anomaly with its context, durable on the node until acknowledged."""
 
     event: Id
@@ -286,21 +286,21 @@ class Report(Value, kw_only=True):
 # ---------------------------------------------------------------- reasoning
 
 
-class Evidence(Value, kw_only=True):
+class Evidence(Value, frozen=True, kw_only=True):
     """One numbered fact computed by code from the context; a claim quotes its id."""
 
     id: Id
     text: Line
 
 
-class Claim(Value, kw_only=True):
+class Claim(Value, frozen=True, kw_only=True):
     """One sentence of a diagnosis and the evidence it stands on (ids such as E1)."""
 
     text: Line
     evidence: Annotated[tuple[Id, ...], Meta(max_length=16)] = ()
 
 
-class Diagnosis(Value, kw_only=True):
+class Diagnosis(Value, frozen=True, kw_only=True):
     """What is believed to be wrong. Written by a model or a runbook: never an instruction."""
 
     summary: Line
@@ -310,7 +310,7 @@ class Diagnosis(Value, kw_only=True):
     ruled_out: Annotated[tuple[Line, ...], Meta(max_length=16)] = ()
 
 
-class Command(Value, kw_only=True):
+class Command(Value, frozen=True, kw_only=True):
     """One proposed shell command, as text: judged, and run only as the argv it parses to."""
 
     text: Annotated[str, Meta(min_length=1, max_length=MAX_COMMAND_CHARS)]
@@ -319,7 +319,7 @@ class Command(Value, kw_only=True):
     timeout_s: Annotated[int, Meta(ge=1, le=600)] = 30
 
 
-class Recovery(Value, kw_only=True):
+class Recovery(Value, frozen=True, kw_only=True):
     """How the node decides that the fault is gone: the very signal that raised it."""
 
     metric: Metric
@@ -329,7 +329,7 @@ class Recovery(Value, kw_only=True):
     deadline_ms: Annotated[int, Meta(ge=1000, le=3_600_000)]  # counted from the end of execution
 
 
-class Plan(Value, kw_only=True):
+class Plan(Value, frozen=True, kw_only=True):
     """One revision of what to do about an incident. Its canonical bytes are what people sign."""
 
     incident: Id
@@ -345,7 +345,7 @@ class Plan(Value, kw_only=True):
     recovery: Recovery
 
 
-class Reasoning(Value, kw_only=True):
+class Reasoning(Value, frozen=True, kw_only=True):
     """Everything needed to replay one call of an engine."""
 
     engine: Name
@@ -365,7 +365,7 @@ class Reasoning(Value, kw_only=True):
 Span = tuple[int, int]  # [start, end) in characters of the command text
 
 
-class Finding(Value, kw_only=True):
+class Finding(Value, frozen=True, kw_only=True):
     """What the policy says of one part of a command, as data."""
 
     verdict: Verdict
@@ -377,7 +377,7 @@ class Finding(Value, kw_only=True):
     argv: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
 
 
-class Node(Value, kw_only=True):
+class Node(Value, frozen=True, kw_only=True):
     """One node of the tree that people see. Pre-order, `depth` gives the nesting."""
 
     depth: Annotated[int, Meta(ge=0, le=32)]
@@ -389,7 +389,7 @@ class Node(Value, kw_only=True):
     reason: Line = ""
 
 
-class Judgement(Value, kw_only=True):
+class Judgement(Value, frozen=True, kw_only=True):
     """The verdict on one command: its worst finding, the findings, and the tree to show."""
 
     verdict: Verdict
@@ -399,7 +399,7 @@ class Judgement(Value, kw_only=True):
     changes: bool = True  # False where every rule that allowed it is read-only
 
 
-class PlanJudgement(Value, kw_only=True):
+class PlanJudgement(Value, frozen=True, kw_only=True):
     """The verdicts on every command of one plan revision, under one policy."""
 
     plan: HexDigest
@@ -419,7 +419,7 @@ class Choice(StrEnum):
     REJECT = "reject"
 
 
-class Statement(Value, kw_only=True):
+class Statement(Value, frozen=True, kw_only=True):
     """What a decision says. Its canonical bytes travel as they are and are never re-made to verify."""
 
     choice: Choice
@@ -436,14 +436,14 @@ class Statement(Value, kw_only=True):
     expires_ms: Millis
 
 
-class Signature(Value, kw_only=True):
+class Signature(Value, frozen=True, kw_only=True):
     """One person's signature over the statement's bytes (SSHSIG, armoured)."""
 
     signer: Name
     sshsig: Text
 
 
-class Bundle(Value, kw_only=True):
+class Bundle(Value, frozen=True, kw_only=True):
     """What the hub carries to the node: exact bytes, as text of canonical JSON."""
 
     incident: Id
@@ -465,7 +465,7 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"  # the node went down while it ran; never repeated
 
 
-class CommandResult(Value, kw_only=True):
+class CommandResult(Value, frozen=True, kw_only=True):
     """The start, end, exit status and bounded output of one command of a plan."""
 
     index: Count
@@ -480,7 +480,7 @@ class CommandResult(Value, kw_only=True):
     ended_ms: Millis = 0
 
 
-class Admission(Value, kw_only=True):
+class Admission(Value, frozen=True, kw_only=True):
     """The node's answer to a bundle: admitted in a mode, or refused with the check that failed."""
 
     incident: Id
@@ -491,7 +491,7 @@ class Admission(Value, kw_only=True):
     at_ms: Millis
 
 
-class Verification(Value, kw_only=True):
+class Verification(Value, frozen=True, kw_only=True):
     """Whether the signal recovered. `observed` is the last reading, None if there was none."""
 
     incident: Id
@@ -505,7 +505,7 @@ class Verification(Value, kw_only=True):
 # ---------------------------------------------------------------- what the operator sees
 
 
-class Move(Value, kw_only=True):
+class Move(Value, frozen=True, kw_only=True):
     """One line of an incident's timeline: written in the same transaction as the state change."""
 
     at_ms: Millis
@@ -516,7 +516,7 @@ class Move(Value, kw_only=True):
     text: Line
 
 
-class Summary(Value, kw_only=True):
+class Summary(Value, frozen=True, kw_only=True):
     """An incident in one line of the list."""
 
     id: Id
@@ -532,7 +532,7 @@ class Summary(Value, kw_only=True):
     updated_ms: Millis
 
 
-class Incident(Value, kw_only=True):
+class Incident(Value, frozen=True, kw_only=True):
     """Everything the hub holds of one incident: what the incident screen shows."""
 
     summary: Summary
@@ -550,7 +550,7 @@ class Incident(Value, kw_only=True):
     moves: tuple[Move, ...] = ()
 
 
-class AgentStatus(Value, kw_only=True):
+class AgentStatus(Value, frozen=True, kw_only=True):
     """A node as the hub knows it."""
 
     host: HostName
@@ -564,7 +564,7 @@ class AgentStatus(Value, kw_only=True):
     open_incidents: Count = 0
 
 
-class AuditRecord(Value, kw_only=True):
+class AuditRecord(Value, frozen=True, kw_only=True):
     """One record of the append-only log; `body` is the exact bytes that were hashed."""
 
     seq: Count

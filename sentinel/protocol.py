@@ -19,6 +19,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from sentinel.domain import (
+    MAX_COMMANDS,
     Admission,
     AgentStatus,
     AuditRecord,
@@ -27,11 +28,9 @@ from sentinel.domain import (
     CommandResult,
     Count,
     HexDigest,
-    HostName,
     Id,
     Incident,
     Line,
-    MAX_COMMANDS,
     Millis,
     Mode,
     Name,
@@ -55,7 +54,7 @@ OPERATOR_MESSAGE_BYTES = 4 * 1024 * 1024
 # ---------------------------------------------------------------- node -> hub
 
 
-class Attach(Value, kw_only=True):
+class Attach(Value, frozen=True, kw_only=True):
     """The first words of a node."""
 
     version: Name
@@ -65,7 +64,7 @@ class Attach(Value, kw_only=True):
     sent_ms: Millis
 
 
-class Heartbeat(Value, kw_only=True):
+class Heartbeat(Value, frozen=True, kw_only=True):
     """Said every `Hello.heartbeat_s`; three missed make the node unknown."""
 
     sent_ms: Millis
@@ -74,7 +73,7 @@ class Heartbeat(Value, kw_only=True):
     refused: Count = 0  # letters that the hub has refused since the node started
 
 
-class Cleared(Value, kw_only=True):
+class Cleared(Value, frozen=True, kw_only=True):
     """The signal of a reported anomaly went below its clear level by itself and stayed there."""
 
     event: Id
@@ -82,7 +81,7 @@ class Cleared(Value, kw_only=True):
     at_ms: Millis
 
 
-class Ran(Value, kw_only=True):
+class Ran(Value, frozen=True, kw_only=True):
     """One command of an admitted plan has started or ended."""
 
     incident: Id
@@ -98,7 +97,7 @@ class Finish(StrEnum):
     REHEARSED = "rehearsed"
 
 
-class Finished(Value, kw_only=True):
+class Finished(Value, frozen=True, kw_only=True):
     """An admitted plan has ended. The challenge is fresh: the old one is spent."""
 
     incident: Id
@@ -108,7 +107,7 @@ class Finished(Value, kw_only=True):
     at_ms: Millis
 
 
-class Letter(Value, kw_only=True):
+class Letter(Value, frozen=True, kw_only=True):
     """A message that must arrive once: exactly one of the fields after `id` is set."""
 
     id: Id
@@ -120,13 +119,13 @@ class Letter(Value, kw_only=True):
     verification: Verification | None = None
 
 
-class Goodbye(Value, kw_only=True):
+class Goodbye(Value, frozen=True, kw_only=True):
     """The node stops on purpose. (End of stream alone does not say so.)"""
 
     reason: Line
 
 
-class AgentMessage(Value, kw_only=True):
+class AgentMessage(Value, frozen=True, kw_only=True):
     """What a node says: exactly one field is set."""
 
     attach: Attach | None = None
@@ -138,7 +137,7 @@ class AgentMessage(Value, kw_only=True):
 # ---------------------------------------------------------------- hub -> node
 
 
-class Hello(Value, kw_only=True):
+class Hello(Value, frozen=True, kw_only=True):
     """The hub has taken the node on."""
 
     version: Name
@@ -148,14 +147,14 @@ class Hello(Value, kw_only=True):
     heartbeat_s: Annotated[int, Meta(ge=1, le=3600)]
 
 
-class Receipt(Value, kw_only=True):
+class Receipt(Value, frozen=True, kw_only=True):
     """The letter is committed (`reason` empty), or cannot be taken and why."""
 
     letter: Id
     reason: Line = ""
 
 
-class HubMessage(Value, kw_only=True):
+class HubMessage(Value, frozen=True, kw_only=True):
     """What the hub says to a node: exactly one field is set."""
 
     hello: Hello | None = None
@@ -166,21 +165,21 @@ class HubMessage(Value, kw_only=True):
 # ---------------------------------------------------------------- enrolment
 
 
-class JoinRequest(Value, kw_only=True):
+class JoinRequest(Value, frozen=True, kw_only=True):
     """Asks for a first certificate. The host's name comes from the token, never from the CSR."""
 
     token: Name
     csr: Text  # PEM
 
 
-class Certificate(Value, kw_only=True):
+class Certificate(Value, frozen=True, kw_only=True):
     """A signed leaf and the CA it chains to, both PEM."""
 
     certificate: Text
     ca: Text
 
 
-class RenewRequest(Value, kw_only=True):
+class RenewRequest(Value, frozen=True, kw_only=True):
     """Asks for the next certificate over the present one, with a new key."""
 
     csr: Text
@@ -189,7 +188,7 @@ class RenewRequest(Value, kw_only=True):
 # ---------------------------------------------------------------- operators
 
 
-class ListRequest(Value, kw_only=True):
+class ListRequest(Value, frozen=True, kw_only=True):
     """One page of incidents, newest first; `before` is the last id of the page before."""
 
     open_only: bool = True
@@ -197,7 +196,7 @@ class ListRequest(Value, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
 
 
-class Page(Value, kw_only=True):
+class Page(Value, frozen=True, kw_only=True):
     """A page of summaries; `revision` is what a Watch should start from."""
 
     summaries: Annotated[tuple[Summary, ...], Meta(max_length=500)]
@@ -205,19 +204,19 @@ class Page(Value, kw_only=True):
     more: bool = False
 
 
-class GetRequest(Value, kw_only=True):
+class GetRequest(Value, frozen=True, kw_only=True):
     """One incident, whole. A unique prefix or suffix of the id of at least 4 characters will do."""
 
     incident: Id
 
 
-class WatchRequest(Value, kw_only=True):
+class WatchRequest(Value, frozen=True, kw_only=True):
     """Everything that changed after `since`, and then what changes."""
 
     since: Count
 
 
-class HubStatus(Value, kw_only=True):
+class HubStatus(Value, frozen=True, kw_only=True):
     """How the hub is."""
 
     version: Name
@@ -237,7 +236,7 @@ class HubStatus(Value, kw_only=True):
     role: Name = ""
 
 
-class Update(Value, kw_only=True):
+class Update(Value, frozen=True, kw_only=True):
     """One change. `summary` is None for a sign of life that only carries the status."""
 
     revision: Count
@@ -245,7 +244,7 @@ class Update(Value, kw_only=True):
     status: HubStatus | None = None
 
 
-class DecideRequest(Value, kw_only=True):
+class DecideRequest(Value, frozen=True, kw_only=True):
     """A decision: the statement's exact bytes and who signed them."""
 
     incident: Id
@@ -262,7 +261,7 @@ class Action(StrEnum):
     CLOSE = "close"
 
 
-class ActRequest(Value, kw_only=True):
+class ActRequest(Value, frozen=True, kw_only=True):
     """Moves an incident by hand; `revision` is what the operator saw (compare-and-set)."""
 
     incident: Id
@@ -271,7 +270,7 @@ class ActRequest(Value, kw_only=True):
     note: Line = ""
 
 
-class ReviseRequest(Value, kw_only=True):
+class ReviseRequest(Value, frozen=True, kw_only=True):
     """Replaces the plan's commands by a new revision, judged afresh, under the operator's name."""
 
     incident: Id
@@ -279,17 +278,17 @@ class ReviseRequest(Value, kw_only=True):
     commands: Annotated[tuple[Command, ...], Meta(max_length=MAX_COMMANDS)]
 
 
-class AgentsRequest(Value, kw_only=True):
+class AgentsRequest(Value, frozen=True, kw_only=True):
     """All nodes."""
 
 
-class Agents(Value, kw_only=True):
+class Agents(Value, frozen=True, kw_only=True):
     """The nodes that the hub knows, by name."""
 
     agents: Annotated[tuple[AgentStatus, ...], Meta(max_length=20000)]
 
 
-class AuditRequest(Value, kw_only=True):
+class AuditRequest(Value, frozen=True, kw_only=True):
     """Records with `seq` > `after`; a negative `after` asks for the newest `limit`."""
 
     after: Number = -1
@@ -297,13 +296,13 @@ class AuditRequest(Value, kw_only=True):
     incident: Id | None = None
 
 
-class AuditPage(Value, kw_only=True):
+class AuditPage(Value, frozen=True, kw_only=True):
     """Audit records, oldest first."""
 
     records: Annotated[tuple[AuditRecord, ...], Meta(max_length=1000)]
 
 
-class StatusRequest(Value, kw_only=True):
+class StatusRequest(Value, frozen=True, kw_only=True):
     """How is the hub, and who am I to it?"""
 
 
