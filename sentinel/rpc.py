@@ -63,14 +63,24 @@ def server() -> grpc.aio.Server:
     return grpc.aio.server(options=SERVER_OPTIONS)
 
 
-def listen(target: grpc.aio.Server, address: str, pair: x509.Pair, authority: bytes | None) -> int:
+def listen(
+    target: grpc.aio.Server, address: str, pair: Callable[[], x509.Pair], authority: bytes | None
+) -> int:
     """Bind `target` to `address` and return the port.
 
+    `pair` is asked at every handshake, so that the hub's own certificate is renewed without a restart.
     With an `authority` every client must show a certificate of it (mutual TLS); None is for enrolment.
     Raises PeerError where the address cannot be bound.
     """
-    credentials = grpc.ssl_server_credentials(
-        [(pair.key, pair.certificate)], authority, require_client_auth=authority is not None
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        current = pair()
+        return grpc.ssl_server_certificate_configuration(
+            [(current.key, current.certificate)], authority
+        )
+
+    credentials = grpc.dynamic_ssl_server_credentials(
+        configuration(), configuration, require_client_authentication=authority is not None
     )
     try:
         return target.add_secure_port(address, credentials)

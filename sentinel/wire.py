@@ -149,3 +149,16 @@ def _plain_scalar(field: Any, item: Any) -> object:  # noqa: ANN401
     if field.enum_type is not None:
         return _enum_value(field.enum_type, item)
     return item
+
+
+def letter_id(data: bytes) -> str:
+    """Return the id of the letter in an AgentMessage that `decode` refused, or "unreadable".
+
+    Only the id is believed, and only if it has the form of one: it is what the receipt answers to.
+    """
+    message = agent_pb2.AgentMessage()
+    try:
+        message.ParseFromString(data)
+        return msgspec.convert(message.letter.id, domain.Id, strict=True)
+    except (DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return "unreadable"

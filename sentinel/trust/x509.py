@@ -20,7 +20,7 @@ from enum import StrEnum, unique
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -217,10 +217,11 @@ def _key(pem: bytes) -> ec.EllipticCurvePrivateKey:
 def _public_key(csr: bytes) -> ec.EllipticCurvePublicKey:
     try:
         asked = x509.load_pem_x509_csr(csr)
-    except ValueError as error:
+        public = asked.public_key()
+        signed = asked.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise PeerError(f"the signing request cannot be read: {error}") from None
-    public = asked.public_key()
-    if not asked.is_signature_valid or not isinstance(public, ec.EllipticCurvePublicKey):
+    if not signed or not isinstance(public, ec.EllipticCurvePublicKey):
         raise PeerError("the signing request is not signed by the elliptic-curve key in it")
     return public
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from sentinel.errors import ConfigError, PeerError
+from sentinel.trust import identity, x509
+from sentinel.trust.identity import HubAddress
+
+NOW = 1_790_000_000_000
+ADDRESS = HubAddress(site="prod", hub="hub:7443", enrol="hub:7444")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    ca = x509.new_authority("prod", NOW)
+    key = x509.new_key()
+    who = x509.Identity(site="prod", role=x509.Role.AGENT, name="web1")
+    pair = x509.Pair(key=key, certificate=x509.issue(ca, x509.request(key), who, NOW))
+    identity.save(tmp_path / "id", pair, ca.certificate, ADDRESS)
+    return tmp_path / "id"
+
+
+def test_what_is_saved_is_loaded(folder):
+    found = identity.load(folder, NOW)
+    assert found.details.identity.name == "web1"
+    assert found.address == ADDRESS
+
+
+def test_the_key_is_readable_by_its_owner_only(folder):
+    assert stat.S_IMODE((folder / identity.IDENTITY).stat().st_mode) == 0o600
+
+
+def test_a_folder_that_was_never_enrolled_says_how_to(tmp_path):
+    with pytest.raises(ConfigError, match="not enrolled") as error:
+        identity.load(tmp_path, NOW)
+    assert "sentinel-hub invite" in error.value.hint
+
+
+def test_a_damaged_identity_is_named(folder):
+    (folder / identity.IDENTITY).write_text("x")
+    with pytest.raises(ConfigError, match="is damaged"):
+        identity.load(folder, NOW)
+
+
+def test_an_expired_identity_is_not_used(folder):
+    with pytest.raises(PeerError, match="expired"):
+        identity.load(folder, NOW + 30 * 86_400_000)
+
+
+def test_a_replaced_file_is_whole_and_leaves_no_draft(folder):
+    identity.write(folder / identity.HUB, b"new", 0o644)
+    assert (folder / identity.HUB).read_bytes() == b"new"
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def invite(**changes):
+    plain = {
+        "sentinel_invite": 1,
+        "host": "web1",
+        "token": "t",
+        "ca": "pem",
+        "address": {"site": "prod", "hub": "hub:7443", "enrol": "hub:7444"},
+    }
+    return json.dumps(plain | changes)
+
+
+def test_an_invite_is_read():
+    assert identity.read_invite(invite()).address == ADDRESS
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", invite(host="../etc"), invite(extra=1), invite(token=3), "\ud800"]
+)
+def test_what_is_no_invite_is_refused_with_the_remedy(text):
+    with pytest.raises(ConfigError, match="not an invite") as error:
+        identity.read_invite(text)
+    assert "sentinel-hub invite" in error.value.hint
+
+
+def test_an_invite_of_another_version_is_refused():
+    with pytest.raises(ConfigError, match="of version 2"):
+        identity.read_invite(invite(sentinel_invite=2))
