@@ -1,0 +1,329 @@
+"""`sentinel demo`: the whole product on this machine, with a fault that is real and ours.
+
+A hub and an agent run as real processes over mutual TLS on loopback, in a temporary directory, and then
+a process of the demo's own leaks real memory, up to 256 MiB, and ends by itself. A rule that watches
+only processes of that name finds it, so nothing else on this machine is at risk; the approved plan runs
+for real only with --live.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from sentinel import errors, process, protocol, rpc
+from sentinel.domain import Choice, Incident, Mode, Outcome, State
+from sentinel.trust import identity
+from sentinel.tui import decide
+
+SITE = "demo"
+HOST = "demo-host"
+OPERATOR = "you"
+HOG = "leaky-worker"
+HOG_MIB = 256
+HOG_LIFE_S = 600
+LIMIT = "96MiB"
+DEADLINE_S = 60.0
+START_S = 20.0
+
+# Runs as a process of its own. It names itself, grows by 16 MiB every 0.1 s (touching every page, so
+# that the memory is really resident), stays, and ends on TERM, at its deadline, or with its parent.
+HOG_PROGRAM = f"""
+import ctypes, os, time
+ctypes.CDLL(None).prctl(15, b"{HOG}", 0, 0, 0)
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+held, end = [], time.monotonic() + {HOG_LIFE_S}
+while time.monotonic() < end and os.getppid() != 1:
+    if len(held) < {HOG_MIB // 16}:
+        held.append(bytearray(b"x") * (16 << 20))
+    time.sleep(0.1)
+"""
+
+HUB_TOML = """\
+site = "{site}"
+port = {port}
+enrol_port = {enrol}
+mode = "{mode}"
+heartbeat_s = 2
+verify_s = 30
+[engine]
+kind = "{engine}"
+url = "{url}"
+model = "{model}"
+total_s = 120
+"""
+
+AGENT_TOML = """\
+mode = "{mode}"
+interval = "250ms"
+process_interval = "250ms"
+shipped_rules = false
+[[rules]]
+id = "demo.worker-memory"
+metric = "process_resident_memory_bytes"
+process = "{hog}"
+above = "{limit}"
+clear_below = "64MiB"
+for = "1s"
+clear_for = "1s"
+severity = "critical"
+"""
+
+
+class Demo:
+    """The temporary site and its processes."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        """Build in `folder`."""
+        self.args = args
+        self.folder = folder
+        self.hub_state = folder / "hub"
+        self.node_state = folder / "node"
+        self.operator = folder / "operator"
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.mode = Mode.LIVE if args.live else Mode.DRY_RUN
+        self.fault_ms = 0
+
+    def start(self) -> None:
+        """Set the site up, enrol this machine, and start both programs."""
+        port, enrol = _free_ports(2)
+        self._run("sentinel.hub.main", "init", "--site", SITE, "--state", self.hub_state)
+        (self.hub_state / "hub.toml").write_text(
+            HUB_TOML.format(
+                site=SITE,
+                port=port,
+                enrol=enrol,
+                mode=self.mode.value,
+                engine=self.args.engine,
+                url=self.args.url,
+                model=self.args.model,
+            )
+        )
+        state = ("--state", self.hub_state)
+        self._run("sentinel.hub.main", "operator", OPERATOR, "--out", self.operator, *state)
+        invite = self._run("sentinel.hub.main", "invite", HOST, *state)
+        self._start("sentinel.hub.main", "run", *state)
+        self._run("sentinel.agent.main", "join", "-", "--state", self.node_state, stdin=invite)
+        (self.node_state / "agent.toml").write_text(
+            AGENT_TOML.format(mode=self.mode.value, hog=HOG, limit=LIMIT)
+        )
+        self._start("sentinel.agent.main", "run", "--state", self.node_state)
+
+    def fault(self) -> None:
+        """Start the leak."""
+        self.fault_ms = process.now_ms()
+        command = [sys.executable, "-I", "-c", HOG_PROGRAM]
+        self.running.append(subprocess.Popen(command, start_new_session=True))
+
+    def stop(self) -> None:
+        """End every process that the demo started: asked first, then killed."""
+        for child in self.running:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in reversed(self.running):
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def logs(self) -> str:
+        """Return the tail of both logs, for a person who has to find out why."""
+        return "\n".join(
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in sorted(self.folder.glob("*.log"))
+        )
+
+    def _run(self, module: str, *arguments: object, stdin: str = "") -> str:
+        """Run one command of a program to its end and return what it printed."""
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
+        if done.returncode:
+            raise errors.NodeError(
+                f"{module} {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}"
+            )
+        return done.stdout.decode()
+
+    def _start(self, module: str, *arguments: object) -> None:
+        """Start a program and wait until it says that it is ready, as systemd would."""
+        name = module.split(".")[1]
+        log = self.folder / f"{name}.log"
+        with _ready_socket(self.folder / f"{name}.notify") as (path, ready):
+            with log.open("ab") as file:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", module, *map(str, arguments)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    env={**os.environ, "NOTIFY_SOCKET": str(path)},
+                    start_new_session=True,
+                )
+            self.running.append(child)
+            deadline = time.monotonic() + START_S
+            while time.monotonic() < deadline and child.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    if b"READY=1" in ready.recv(256):
+                        return
+        raise errors.NodeError(f"sentinel-{name} did not start", hint=self.logs())
+
+
+@contextlib.contextmanager
+def _ready_socket(path: Path) -> Iterator[tuple[Path, socket.socket]]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        ready.bind(str(path))
+        ready.settimeout(0.2)
+        yield path, ready
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [cast("int", sock.getsockname()[1]) for sock in sockets]
+
+
+class Stages:
+    """Prints each stage once, as it happens, with the milliseconds since the fault began."""
+
+    def __init__(self, fault_ms: int) -> None:
+        """Count from `fault_ms`."""
+        self._from = fault_ms
+        self._seen = 0
+
+    def show(self, incident: Incident) -> None:
+        """Print the moves that were not printed yet."""
+        for move in incident.moves[self._seen :]:
+            elapsed = move.at_ms - self._from
+            text = errors.printable(move.text, 160)
+            print(f"{elapsed:7d} ms  {move.stage.value:<9}  {text}", flush=True)
+        self._seen = len(incident.moves)
+
+
+async def _headless(demo: Demo) -> Incident:
+    """Follow the incident to its end, deciding as the arguments say; return its last form."""
+    credentials = identity.load(demo.operator, process.now_ms())
+    address = credentials.address.hub
+    channel = rpc.channel(address, credentials.authority, credentials.pair)
+    client = rpc.OperatorsClient(channel, address)
+    stages = Stages(demo.fault_ms)
+    decided = False
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            async for update in client.watch(0):
+                if update.summary is None:
+                    continue
+                request = protocol.GetRequest(incident=update.summary.id)
+                incident = cast("Incident", await client.call(request))
+                stages.show(incident)
+                if incident.summary.state is State.AWAITING and not decided:
+                    decided = True
+                    await client.call(await _decision(client, incident, demo))
+                elif decided and _ended(incident):
+                    return incident
+    except TimeoutError:
+        raise errors.NodeError(f"no end after {DEADLINE_S:.0f} s", hint=demo.logs()) from None
+    finally:
+        await client.close()
+    raise AssertionError("watch ends only by an error")
+
+
+async def _decision(
+    client: rpc.OperatorsClient, incident: Incident, demo: Demo
+) -> protocol.DecideRequest:
+    status = cast("protocol.HubStatus", await client.call(protocol.StatusRequest()))
+    return decide.request(
+        incident,
+        choice=Choice.APPROVE if demo.args.approve else Choice.REJECT,
+        mode=demo.mode,
+        operator=status.operator,
+        reason="approved by sentinel demo" if demo.args.approve else "rejected by sentinel demo",
+        now_ms=process.now_ms(),
+    )
+
+
+def _ended(incident: Incident) -> bool:
+    """Say whether nothing more will happen by itself after the decision."""
+    state = incident.summary.state
+    if state in (State.RESOLVED, State.CLOSED, State.UNRESOLVED, State.MANUAL):
+        return True
+    return state is State.AWAITING and bool(incident.results)  # rehearsed
+
+
+def judged(incident: Incident, demo: Demo) -> tuple[bool, str]:
+    """Return whether the run ended as its arguments promise, and the sentence that says so."""
+    outcomes = [result.outcome for result in incident.results]
+    state = incident.summary.state
+    if not demo.args.approve:
+        good = state is State.MANUAL and not outcomes
+        reason = incident.decision.reason if incident.decision else "nobody decided"
+        return good, f"rejected by {incident.decider}: {reason}; nothing was executed"
+    if demo.mode is Mode.DRY_RUN:
+        good = bool(outcomes) and set(outcomes) <= {Outcome.REHEARSED, Outcome.SKIPPED}
+        return good, "rehearsed: nothing was executed (--live runs it)"
+    ran = Outcome.RAN in outcomes and incident.verification is not None
+    recovered = incident.verification is not None and incident.verification.recovered
+    good = state is State.RESOLVED and ran and recovered
+    return good, "resolved because the plan ran" if good else f"not resolved: {state.value}"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; exit status 0 only if it ended as promised."""
+    folder = Path(tempfile.mkdtemp(prefix="sentinel-demo-"))
+    demo = Demo(args, folder)
+    try:
+        demo.start()
+        demo.fault()
+        if not args.headless:
+            return _terminal(demo)
+        good, sentence = judged(asyncio.run(_headless(demo)), demo)
+        print(f"{'ok' if good else 'FAILED'}: {sentence}")
+        if not good:
+            print(demo.logs(), file=sys.stderr)
+        return 0 if good else 1
+    finally:
+        demo.stop()
+        if args.keep:
+            print(f"kept in {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _terminal(demo: Demo) -> int:
+    """Open the terminal UI on the demo's hub, as a program of its own."""
+    command = [sys.executable, "-m", "sentinel.tui.main", "--identity", str(demo.operator)]
+    return subprocess.call(command)
+
+
+def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register `demo` on the command line of `sentinel`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="a real fault on this machine, from detection to the terminal",
+        description=__doc__,
+    )
+    parser.add_argument("--live", action="store_true", help="run the approved plan for real")
+    parser.add_argument("--headless", action="store_true", help="print the stages, no terminal UI")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--approve", action="store_true", help="headless: approve the plan")
+    choice.add_argument("--reject", action="store_true", help="headless: reject it (default)")
+    parser.add_argument(
+        "--engine", choices=("playbook", "ollama", "openai"), default="playbook", help="who reasons"
+    )
+    parser.add_argument("--model", default="", help="the engine's model")
+    parser.add_argument("--url", default="http://127.0.0.1:11434", help="where the engine is")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
+    parser.set_defaults(run=run)
