@@ -52,9 +52,6 @@ while time.monotonic() < end and os.getppid() != 1:
 """
 
 HUB_TOML = """\
-site = "{site}"
-port = {port}
-enrol_port = {enrol}
 mode = "{mode}"
 heartbeat_s = 2
 verify_s = 30
@@ -82,57 +79,75 @@ severity = "critical"
 """
 
 
-class Demo:
-    """The temporary site and its processes."""
+class Site:
+    """A hub and an agent of their own, as real processes, in one folder. (The tests drive it too.)"""
 
-    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
-        """Build in `folder`."""
-        self.args = args
+    def __init__(self, folder: Path) -> None:
+        """Build in `folder`; nothing is started yet."""
         self.folder = folder
-        self.hub_state = folder / "hub"
-        self.node_state = folder / "node"
+        self.states = {"hub": folder / "hub", "agent": folder / "agent"}
         self.operator = folder / "operator"
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.mode = Mode.LIVE if args.live else Mode.DRY_RUN
-        self.fault_ms = 0
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Set the site up, enrol this machine, and start both programs."""
+    def set_up(self, hub: str, agent: str) -> None:
+        """Make the site's CA, an operator and the node's state; `hub`, `agent` are their settings.
+
+        The node joins through the hub's real enrolment listener, so the hub runs when this returns.
+        """
         port, enrol = _free_ports(2)
-        self._run("sentinel.hub.main", "init", "--site", SITE, "--state", self.hub_state)
-        (self.hub_state / "hub.toml").write_text(
-            HUB_TOML.format(
-                site=SITE,
-                port=port,
-                enrol=enrol,
-                mode=self.mode.value,
-                engine=self.args.engine,
-                url=self.args.url,
-                model=self.args.model,
-            )
-        )
-        state = ("--state", self.hub_state)
-        self._run("sentinel.hub.main", "operator", OPERATOR, "--out", self.operator, *state)
-        invite = self._run("sentinel.hub.main", "invite", HOST, *state)
-        self._start("sentinel.hub.main", "run", *state)
-        self._run("sentinel.agent.main", "join", "-", "--state", self.node_state, stdin=invite)
-        (self.node_state / "agent.toml").write_text(
-            AGENT_TOML.format(mode=self.mode.value, hog=HOG, limit=LIMIT)
-        )
-        self._start("sentinel.agent.main", "run", "--state", self.node_state)
+        state = ("--state", self.states["hub"])
+        self.run("hub", "init", "--site", SITE, *state)
+        ports = f'site = "{SITE}"\nport = {port}\nenrol_port = {enrol}\n'
+        (self.states["hub"] / "hub.toml").write_text(ports + hub)
+        self.run("hub", "operator", OPERATOR, "--out", self.operator, *state)
+        invite = self.run("hub", "invite", HOST, *state)
+        self.start("hub")
+        self.run("agent", "join", "-", "--state", self.states["agent"], stdin=invite)
+        (self.states["agent"] / "agent.toml").write_text(agent)
 
-    def fault(self) -> None:
-        """Start the leak."""
-        self.fault_ms = process.now_ms()
-        command = [sys.executable, "-I", "-c", HOG_PROGRAM]
-        self.running.append(subprocess.Popen(command, start_new_session=True))
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start `hub` or `agent` and wait until it says that it is ready, as systemd would."""
+        command = [*_program(name), "run", "--state", str(self.states[name])]
+        with _ready_socket(self.folder / f"{name}.notify") as (path, ready):
+            with (self.folder / f"{name}.log").open("ab") as file:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    env={**os.environ, "NOTIFY_SOCKET": str(path)},
+                    start_new_session=True,
+                )
+            self.running[name] = child
+            deadline = time.monotonic() + START_S
+            while time.monotonic() < deadline and child.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    if b"READY=1" in ready.recv(256):
+                        return child
+        raise errors.NodeError(f"sentinel-{name} did not start", hint=self.logs())
+
+    def run(self, name: str, *arguments: object, stdin: str = "") -> str:
+        """Run one command of a program to its end and return what it printed."""
+        command = [*_program(name), *map(str, arguments)]
+        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise errors.NodeError(f"sentinel-{name} {arguments[0]} failed: {said}")
+        return done.stdout.decode()
+
+    def client(self) -> rpc.OperatorsClient:
+        """Return a client of the hub with the operator's identity."""
+        credentials = identity.load(self.operator, process.now_ms())
+        address = credentials.address.hub
+        channel = rpc.channel(address, credentials.authority, credentials.pair)
+        return rpc.OperatorsClient(channel, address)
 
     def stop(self) -> None:
-        """End every process that the demo started: asked first, then killed."""
-        for child in self.running:
+        """End every process that was started: asked first, then killed."""
+        for child in self.running.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
-        for child in reversed(self.running):
+        for child in self.running.values():
             try:
                 child.wait(5)
             except subprocess.TimeoutExpired:
@@ -146,37 +161,32 @@ class Demo:
             for path in sorted(self.folder.glob("*.log"))
         )
 
-    def _run(self, module: str, *arguments: object, stdin: str = "") -> str:
-        """Run one command of a program to its end and return what it printed."""
-        command = [sys.executable, "-m", module, *map(str, arguments)]
-        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
-        if done.returncode:
-            raise errors.NodeError(
-                f"{module} {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}"
-            )
-        return done.stdout.decode()
 
-    def _start(self, module: str, *arguments: object) -> None:
-        """Start a program and wait until it says that it is ready, as systemd would."""
-        name = module.split(".")[1]
-        log = self.folder / f"{name}.log"
-        with _ready_socket(self.folder / f"{name}.notify") as (path, ready):
-            with log.open("ab") as file:
-                child = subprocess.Popen(
-                    [sys.executable, "-m", module, *map(str, arguments)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                    env={**os.environ, "NOTIFY_SOCKET": str(path)},
-                    start_new_session=True,
-                )
-            self.running.append(child)
-            deadline = time.monotonic() + START_S
-            while time.monotonic() < deadline and child.poll() is None:
-                with contextlib.suppress(TimeoutError):
-                    if b"READY=1" in ready.recv(256):
-                        return
-        raise errors.NodeError(f"sentinel-{name} did not start", hint=self.logs())
+def _program(name: str) -> list[str]:
+    return [sys.executable, "-m", f"sentinel.{name}.main"]
+
+
+class Demo:
+    """The demo's site, its fault and what was asked for."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        """Build in `folder`."""
+        self.args = args
+        self.site = Site(folder)
+        self.mode = Mode.LIVE if args.live else Mode.DRY_RUN
+        self.fault_ms = 0
+
+    def start(self) -> None:
+        """Set the site up, start both programs, and then the leak."""
+        args = self.args
+        hub = HUB_TOML.format(
+            mode=self.mode.value, engine=args.engine, url=args.url, model=args.model
+        )
+        self.site.set_up(hub, AGENT_TOML.format(mode=self.mode.value, hog=HOG, limit=LIMIT))
+        self.site.start("agent")
+        self.fault_ms = process.now_ms()
+        command = [sys.executable, "-I", "-c", HOG_PROGRAM]
+        self.site.running["fault"] = subprocess.Popen(command, start_new_session=True)
 
 
 @contextlib.contextmanager
@@ -215,10 +225,7 @@ class Stages:
 
 async def _headless(demo: Demo) -> Incident:
     """Follow the incident to its end, deciding as the arguments say; return its last form."""
-    credentials = identity.load(demo.operator, process.now_ms())
-    address = credentials.address.hub
-    channel = rpc.channel(address, credentials.authority, credentials.pair)
-    client = rpc.OperatorsClient(channel, address)
+    client = demo.site.client()
     stages = Stages(demo.fault_ms)
     decided = False
     try:
@@ -235,7 +242,7 @@ async def _headless(demo: Demo) -> Incident:
                 elif decided and _ended(incident):
                     return incident
     except TimeoutError:
-        raise errors.NodeError(f"no end after {DEADLINE_S:.0f} s", hint=demo.logs()) from None
+        raise errors.NodeError(f"no end after {DEADLINE_S:.0f} s", hint=demo.site.logs()) from None
     finally:
         await client.close()
     raise AssertionError("watch ends only by an error")
@@ -286,16 +293,15 @@ def run(args: argparse.Namespace) -> int:
     demo = Demo(args, folder)
     try:
         demo.start()
-        demo.fault()
         if not args.headless:
             return _terminal(demo)
         good, sentence = judged(asyncio.run(_headless(demo)), demo)
         print(f"{'ok' if good else 'FAILED'}: {sentence}")
         if not good:
-            print(demo.logs(), file=sys.stderr)
+            print(demo.site.logs(), file=sys.stderr)
         return 0 if good else 1
     finally:
-        demo.stop()
+        demo.site.stop()
         if args.keep:
             print(f"kept in {folder}", file=sys.stderr)
         else:
@@ -304,7 +310,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _terminal(demo: Demo) -> int:
     """Open the terminal UI on the demo's hub, as a program of its own."""
-    command = [sys.executable, "-m", "sentinel.tui.main", "--identity", str(demo.operator)]
+    command = [sys.executable, "-m", "sentinel.tui.main", "--identity", str(demo.site.operator)]
     return subprocess.call(command)
 
 

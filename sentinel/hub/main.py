@@ -1,0 +1,298 @@
+"""`sentinel-hub`: sets a site up, enrols machines and people, and runs the hub."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from sentinel import __version__, config, errors, process, protocol, rpc
+from sentinel.config import HubSettings
+from sentinel.hub import enrol, operators
+from sentinel.hub.persist import Store
+from sentinel.hub.pipeline import Pipeline
+from sentinel.hub.reason import reasoner
+from sentinel.hub.transport import AgentDoor, Site
+from sentinel.policy import rules
+from sentinel.trust import identity, x509
+
+log = logging.getLogger(__name__)
+
+STATE = Path("/var/lib/sentinel-hub")
+SETTINGS = "hub.toml"
+GRACE_S = 2.0
+
+
+def settings_of(args: argparse.Namespace) -> HubSettings:
+    """Return the settings in --config, or in hub.toml of the state directory."""
+    return config.load(HubSettings, args.config or args.state / SETTINGS)
+
+
+def database_url(settings: HubSettings, state: Path) -> str:
+    """Return where the hub's record is: the state directory unless the settings say otherwise."""
+    return settings.database or f"sqlite:///{state.resolve() / 'hub.db'}"
+
+
+def run_init(args: argparse.Namespace) -> int:
+    """Set a site up: the CA and a hub.toml that says nothing but the site's name."""
+    text = f'# Every other setting has a prudent default; see README.md.\nsite = "{args.site}"\n'
+    settings = config.parse(HubSettings, text, "--site")
+    enrol.init(args.state, settings.site, process.now_ms())
+    target = args.state / SETTINGS
+    if not target.exists():
+        identity.write(target, text.encode(), 0o644)
+    sys.stdout.write(f"site {settings.site} is set up in {args.state}; settings in {target}\n")
+    return 0
+
+
+def run_invite(args: argparse.Namespace) -> int:
+    """Print an invite: one file that makes one host an agent within the hour."""
+
+    async def make(store: Store, settings: HubSettings) -> identity.Invite:
+        ca = enrol.authority(args.state).certificate
+        return await enrol.invite(store, settings, ca, args.host, process.now_ms())
+
+    invite = asyncio.run(_with_store(args, make))
+    sys.stdout.write(msgspec.json.encode(invite).decode() + "\n")
+    return 0
+
+
+def run_operator(args: argparse.Namespace) -> int:
+    """Write an identity folder for an operator."""
+    settings = settings_of(args)
+    ca = enrol.authority(args.state)
+    enrol.operator(settings, ca, args.name, args.out, process.now_ms())
+    sys.stdout.write(f"identity of {args.name} in {args.out}: sentinel-tui --identity {args.out}\n")
+    return 0
+
+
+def run_revoke(args: argparse.Namespace) -> int:
+    """Revoke every certificate of a host; its stream is cut within seconds."""
+
+    async def revoke(store: Store, _: HubSettings) -> int:
+        return await store.revoke(args.host, process.now_ms())
+
+    count = asyncio.run(_with_store(args, revoke))
+    if count == 0:
+        raise errors.OperatorError(
+            f"no valid certificate of {args.host} is known", hint="sentinel-hub agents lists them"
+        )
+    sys.stdout.write(f"{count} certificate(s) of {args.host} revoked\n")
+    return 0
+
+
+def run_agents(args: argparse.Namespace) -> int:
+    """List the nodes the hub knows, a line each."""
+
+    async def agents(store: Store, _: HubSettings) -> None:
+        now_ms = process.now_ms()
+        for agent in await store.agents():
+            seen = (now_ms - agent.last_seen_ms) // 1000
+            left = (agent.certificate_expires_ms - now_ms) // 3_600_000
+            line = "\t".join(
+                (
+                    agent.host,
+                    "attached" if agent.connected else "away",
+                    f"seen {seen}s ago",
+                    errors.printable(agent.version),
+                    agent.mode.value,
+                    f"certificate {left}h left",
+                    f"skew {agent.clock_skew_ms}ms",
+                )
+            )
+            sys.stdout.write(line + "\n")
+
+    asyncio.run(_with_store(args, agents))
+    return 0
+
+
+def run_run(args: argparse.Namespace) -> int:
+    """Run the hub until SIGTERM."""
+    process.log_to_stderr(verbose=args.verbose)
+    settings = settings_of(args)
+    process.serve(lambda stop: serve(args.state, settings, stop))
+    return 0
+
+
+async def _with_store(args: argparse.Namespace, work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    settings = settings_of(args)
+    async with await Store.open(database_url(settings, args.state)) as store:
+        return await work(store, settings)
+
+
+async def serve(state: Path, settings: HubSettings, stop: asyncio.Event) -> None:
+    """Open the record, bind both listeners, say ready, and serve until `stop`.
+
+    Everything that can be wrong with the set-up is found before the first port is bound.
+    """
+    ca = enrol.authority(state)
+    policy = rules.load(site=[Path(path) for path in settings.policy])
+    thinker = reasoner.from_settings(settings.engine)
+    async with await Store.open(database_url(settings, state)) as store:
+        hub = Hub(store, settings, ca, policy, thinker)
+        await hub.run(stop)
+
+
+class Hub:
+    """The wiring of one hub process."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: HubSettings,
+        ca: x509.Pair,
+        policy: rules.Policy,
+        thinker: reasoner.Reasoner,
+    ) -> None:
+        """Wire the doors and the pipeline to the store."""
+        self._store = store
+        self._settings = settings
+        self._ca = ca
+        self._policy = policy
+        self._thinker = thinker
+        self._own = enrol.server_pair(settings, ca, process.now_ms())
+        site = Site(
+            name=settings.site,
+            version=__version__,
+            policy=policy.digest,
+            heartbeat_s=settings.heartbeat_s,
+        )
+        self._enrol = enrol.EnrolDoor(store, settings, ca, process.now_ms)
+        self._agents = AgentDoor(store, site, process.now_ms, self._enrol)
+        self._operators = operators.OperatorDoor(
+            store, self._status, process.now_ms, self._agents.dispatch
+        )
+        self._pipeline = Pipeline(
+            store,
+            thinker,
+            policy,
+            settings=settings,
+            clock=process.now_ms,
+        )
+
+    def _pair(self) -> x509.Pair:
+        """Return the hub's own certificate, made anew at half life."""
+        now_ms = process.now_ms()
+        if x509.renewal_due(x509.details(self._own.certificate), now_ms):
+            self._own = enrol.server_pair(self._settings, self._ca, now_ms)
+        return self._own
+
+    async def _permit(self, path: str, caller: rpc.Caller) -> None:
+        await operators.permit(self._store, self._settings.site, path, caller)
+
+    async def _status(self, operator: str) -> protocol.HubStatus:
+        counts = await self._store.counts()
+        engine = self._thinker.status()
+        return protocol.HubStatus(
+            version=__version__,
+            site=self._settings.site,
+            now_ms=process.now_ms(),
+            policy=self._policy.digest,
+            mode=self._settings.mode,
+            engine=engine.name,
+            engine_ready=engine.ready,
+            engine_note=engine.note,
+            database=self._store.database,
+            nodes_connected=len(self._agents.sessions),
+            nodes=counts.nodes,
+            open_incidents=counts.open_incidents,
+            need_decision=counts.need_decision,
+            operator=operator,
+            role="operator",
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Bind, say ready, serve until `stop`, then end the streams with grace."""
+        settings = self._settings
+        main, door = rpc.server(), rpc.server()
+        main.add_generic_rpc_handlers(
+            (self._agents.handler(), self._operators.handler(self._permit))
+        )
+        door.add_generic_rpc_handlers((self._enrol.join_handler(),))
+        rpc.listen(main, f"{settings.host}:{settings.port}", self._pair, self._ca.certificate)
+        rpc.listen(door, f"{settings.host}:{settings.enrol_port}", self._pair, None)
+        await main.start()
+        await door.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                workers = [
+                    tasks.create_task(self._pipeline.run()),
+                    tasks.create_task(self._thinker.run()),
+                    tasks.create_task(self._agents.watch_revocations()),
+                ]
+                log.info(
+                    "hub of site %s serves on %s:%d, engine %s, %s, mode %s",
+                    settings.site,
+                    settings.host,
+                    settings.port,
+                    self._thinker.status().name,
+                    self._store.database,
+                    settings.mode.value,
+                    extra={"action": "hub_ready"},
+                )
+                process.notify("READY=1")
+                await stop.wait()
+                process.notify("STOPPING=1")
+                for worker in workers:
+                    worker.cancel()
+        finally:
+            await self._agents.close()
+            await door.stop(GRACE_S)
+            await main.stop(GRACE_S)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of `sentinel-hub`."""
+    top = argparse.ArgumentParser(prog="sentinel-hub", description=__doc__)
+    top.add_argument("--version", action="version", version=f"sentinel-hub {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--state", type=Path, default=STATE, metavar="DIR", help=f"state directory ({STATE})"
+    )
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (hub.toml in the state directory)"
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    init = commands.add_parser("init", parents=[common], help="set up a site: its CA and hub.toml")
+    init.add_argument("--site", default="site", help="name of the site, part of every identity")
+    init.set_defaults(run=run_init)
+
+    run = commands.add_parser("run", parents=[common], help="run the hub")
+    run.add_argument("--verbose", action="store_true", help="log more")
+    run.set_defaults(run=run_run)
+
+    invite = commands.add_parser("invite", parents=[common], help="print an invite for one host")
+    invite.add_argument("host")
+    invite.set_defaults(run=run_invite)
+
+    operator = commands.add_parser(
+        "operator", parents=[common], help="write an operator's identity"
+    )
+    operator.add_argument("name")
+    operator.add_argument("--out", type=Path, required=True, metavar="DIR", help="identity folder")
+    operator.set_defaults(run=run_operator)
+
+    agents = commands.add_parser("agents", parents=[common], help="list the nodes")
+    agents.set_defaults(run=run_agents)
+
+    revoke = commands.add_parser("revoke", parents=[common], help="revoke a host's certificates")
+    revoke.add_argument("host")
+    revoke.set_defaults(run=run_revoke)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `sentinel-hub`."""
+    return process.main(
+        "sentinel-hub", parser(), list(arguments) if arguments is not None else None
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

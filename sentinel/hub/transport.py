@@ -1,0 +1,245 @@
+"""Stage 3, the hub's end: the agents' streams.
+
+One stream per node. A letter is answered only after its commit; a letter that cannot be taken is
+answered with the reason and the stream lives on. Each node has one bounded queue and one writer: a node
+that does not read is cut, and comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import grpc
+import msgspec
+
+from sentinel import errors, protocol, rpc, wire
+from sentinel.domain import Host
+from sentinel.hub import access, approve, intake
+from sentinel.hub.enrol import EnrolDoor
+from sentinel.hub.persist import Store
+
+log = logging.getLogger(__name__)
+
+QUEUE = 64
+POLL_S = 5.0
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub says of itself to every node."""
+
+    name: str
+    version: str
+    policy: str
+    heartbeat_s: int
+
+
+class Session:
+    """One attached node: its stream's context and what waits to be written."""
+
+    def __init__(self, host: Host, serial: str, context: rpc.Context) -> None:
+        """A new session; it replaces an older one of the same host."""
+        self.host = host
+        self.context = context
+        self.serial = serial
+        self.queue: asyncio.Queue[protocol.HubMessage] = asyncio.Queue(QUEUE)
+        self.sent: set[str] = set()  # statements already pushed on this stream
+        self.refused = 0
+
+    def push(self, message: protocol.HubMessage) -> None:
+        """Queue a message; a node that does not read is cut rather than waited for."""
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("node %s does not read: cut", self.host, extra={"action": "node_cut"})
+            self.cut()
+
+    def cut(self) -> None:
+        """End the stream now."""
+        self.context.cancel()  # type: ignore[attr-defined]  # grpc-stubs lacks it
+
+
+class AgentDoor:
+    """The agents' service."""
+
+    def __init__(
+        self, store: Store, site: Site, clock: Callable[[], int], enrol: EnrolDoor
+    ) -> None:
+        """Serve over `store`; `clock` returns ms since the epoch; `enrol` answers renewals."""
+        self._store = store
+        self._site = site
+        self._clock = clock
+        self._enrol = enrol
+        self.sessions: dict[Host, Session] = {}
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to add to the server; bytes in and out, decoded here."""
+        return grpc.method_handlers_generic_handler(
+            protocol.AGENT_SERVICE,
+            {
+                protocol.ATTACH_RPC: grpc.stream_stream_rpc_method_handler(self.attach),
+                protocol.RENEW_RPC: grpc.unary_unary_rpc_method_handler(self._enrol.renew),
+            },
+        )
+
+    async def attach(self, _: object, context: rpc.Context) -> None:
+        """Serve one node's stream from Attach to its end."""
+        try:
+            caller = rpc.caller(context)
+            path = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
+            access.permit(path, caller, self._site.name, await self._store.revoked())
+            first = await _hear(context)
+            if first is None or first.attach is None:
+                raise errors.WireError("a node's first message must be Attach")
+        except errors.SentinelError as error:
+            log.warning(
+                "node refused: %s", errors.printable(error.what), extra={"action": "refused"}
+            )
+            await rpc.abort(context, error)
+            return
+        session = Session(Host(caller.name), caller.serial, context)
+        older = self.sessions.get(session.host)
+        self.sessions[session.host] = session
+        if older is not None:
+            older.cut()
+        try:
+            await self._serve(session, first.attach, caller.expires_ms)
+        finally:
+            if self.sessions.get(session.host) is session:
+                del self.sessions[session.host]
+                await self._store.note_agent(
+                    session.host, connected=False, last_seen_ms=self._clock()
+                )
+
+    async def _serve(self, session: Session, attach: protocol.Attach, expires_ms: int) -> None:
+        now_ms = self._clock()
+        await self._store.note_agent(
+            session.host,
+            connected=True,
+            last_seen_ms=now_ms,
+            version=attach.version,
+            mode=attach.mode,
+            policy=attach.policy,
+            certificate_expires_ms=expires_ms,
+            clock_skew_ms=attach.sent_ms - now_ms,
+        )
+        session.push(
+            protocol.HubMessage(
+                hello=protocol.Hello(
+                    version=self._site.version,
+                    site=self._site.name,
+                    policy=self._site.policy,
+                    now_ms=now_ms,
+                    heartbeat_s=self._site.heartbeat_s,
+                )
+            )
+        )
+        log.info("node %s attached", session.host, extra={"action": "node_attached"})
+        await self.dispatch(session.host)
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(self._write(session))
+            poll = tasks.create_task(self._poll(session))
+            try:
+                await self._read(session)
+            finally:
+                writer.cancel()
+                poll.cancel()
+
+    async def dispatch(self, host: Host) -> None:
+        """Push the approved plans that the node has not answered yet; at most once a stream."""
+        session = self.sessions.get(host)
+        if session is None:
+            return
+        for bundle in await approve.bundles_for(self._store, host):
+            if bundle.statement not in session.sent:
+                session.sent.add(bundle.statement)
+                session.push(protocol.HubMessage(bundle=bundle))
+
+    async def watch_revocations(self) -> None:
+        """Cut the streams of revoked certificates; new calls are refused by the access table."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            revoked = await self._store.revoked()
+            for session in list(self.sessions.values()):
+                if session.serial in revoked:
+                    log.warning("node %s revoked: cut", session.host, extra={"action": "node_cut"})
+                    session.cut()
+
+    async def close(self) -> None:
+        """Cut every stream: the hub stops, and the nodes will come back."""
+        for session in list(self.sessions.values()):
+            session.cut()
+
+    async def _poll(self, session: Session) -> None:
+        """The safety net under the nudges: another hub may have taken the decision."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self.dispatch(session.host)
+
+    async def _write(self, session: Session) -> None:
+        while True:
+            message = await session.queue.get()
+            await session.context.write(wire.encode(message))
+
+    async def _read(self, session: Session) -> None:
+        """Take messages until the node says goodbye or the stream ends."""
+        while True:
+            try:
+                message = await _hear(session.context)
+            except _Unreadable as fault:
+                session.refused += 1
+                log.warning(
+                    "message of node %s refused: %s",
+                    session.host,
+                    errors.printable(str(fault)),
+                    extra={"action": "message_refused"},
+                )
+                session.push(_receipt(fault.letter, str(fault)))
+                continue
+            if message is None or message.goodbye is not None:
+                return
+            await self._take(session, message)
+
+    async def _take(self, session: Session, message: protocol.AgentMessage) -> None:
+        now_ms = self._clock()
+        if message.heartbeat is not None:
+            await self._store.note_agent(
+                session.host,
+                connected=True,
+                last_seen_ms=now_ms,
+                clock_skew_ms=message.heartbeat.sent_ms - now_ms,
+            )
+        elif message.letter is not None:
+            try:
+                await intake.take(self._store, session.host, message.letter, now_ms)
+                session.push(_receipt(message.letter.id, ""))
+            except errors.StoreError:
+                # Not the letter's fault: end the stream, the node keeps the letter and comes back.
+                raise
+            except errors.SentinelError as error:
+                session.refused += 1
+                session.push(_receipt(message.letter.id, error.what))
+
+
+class _Unreadable(Exception):
+    """A message within gRPC's limit that breaks ours; `letter` is its id where one can be read."""
+
+    def __init__(self, letter: str, reason: str) -> None:
+        super().__init__(reason)
+        self.letter = letter
+
+
+def _receipt(letter: str, reason: str) -> protocol.HubMessage:
+    return protocol.HubMessage(receipt=protocol.Receipt(letter=letter, reason=reason[:1024]))
+
+
+async def _hear(context: rpc.Context) -> protocol.AgentMessage | None:
+    """Return the node's next message, None at the end of the stream."""
+    data = await context.read()
+    if not isinstance(data, bytes):
+        return None
+    try:
+        return wire.decode(protocol.AgentMessage, data, limit=protocol.AGENT_MESSAGE_BYTES)
+    except errors.WireError as error:
+        raise _Unreadable(wire.letter_id(data), error.what) from None

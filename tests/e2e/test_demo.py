@@ -1,0 +1,65 @@
+"""The README's promise, run as a user runs it: real processes, real TLS, a real fault, a real end."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+STAGES = [
+    "detect", "capture", "transport", "reason", "validate", "persist", "approve", "execute", "verify",
+]  # fmt: skip
+
+
+def demo(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "sentinel.cli", "demo", "--headless", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def stages_of(output):
+    return re.findall(r"^ *\d+ ms  (\w+)", output, re.MULTILINE)
+
+
+def test_an_approved_plan_ends_the_fault_and_all_nine_stages_are_told():
+    done = demo("--live", "--approve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(stages_of(done.stdout)) == set(STAGES)
+    assert "leaky-worker" in done.stdout
+    assert done.stdout.rstrip().endswith("ok: resolved because the plan ran")
+
+
+def test_a_rejected_plan_executes_nothing_and_says_who_and_why():
+    done = demo("--live", "--reject")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "execute" not in stages_of(done.stdout)
+    assert "rejected by you: rejected by sentinel demo; nothing was executed" in done.stdout
+
+
+def test_without_live_an_approved_plan_is_only_rehearsed():
+    done = demo("--approve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rehearsed: nothing was executed" in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["good", "not-json"])
+def test_a_model_behind_ollamas_protocol_reasons_or_the_playbook_stands_in(mode):
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.fakes.model_server", "--port", "0", "--mode", mode],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = server.stdout.readline().strip()
+        done = demo("--live", "--approve", "--engine", "ollama", "--model", "tiny", "--url", url)
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+    assert done.returncode == 0, done.stdout + done.stderr
