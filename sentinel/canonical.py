@@ -25,7 +25,11 @@ def encode(value: Value) -> bytes:
 
     Raises WireError where it holds something that has no canonical form (a float, a lone surrogate).
     """
-    plain = msgspec.to_builtins(value, order="deterministic")
+    return encode_plain(msgspec.to_builtins(value, order="deterministic"), type(value).__name__)
+
+
+def encode_plain(plain: object, name: str = "value") -> bytes:
+    """Return the canonical bytes of plain JSON data; `name` is for messages. Raises as `encode`."""
     _refuse_floats(plain, "$")
     try:
         # json, not msgspec: RFC 8785 sorts keys and escapes as json.dumps does for our subset.
@@ -34,7 +38,7 @@ def encode(value: Value) -> bytes:
         ).encode()
     except UnicodeEncodeError as error:
         raise WireError(
-            f"{type(value).__name__} holds text that is not valid Unicode: {error.reason}",
+            f"{name} holds text that is not valid Unicode: {error.reason}",
             hint="replace lone surrogates before the value is made",
         ) from None
 

@@ -192,6 +192,7 @@ class Demo:
 @contextlib.contextmanager
 def _ready_socket(path: Path) -> Iterator[tuple[Path, socket.socket]]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        path.unlink(missing_ok=True)
         ready.bind(str(path))
         ready.settimeout(0.2)
         yield path, ready

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 
 from sentinel import errors
 
-EXIT_USAGE = 2
+EXIT_WRONG = 2  # argparse's own status for a command line that is wrong
 
 
 def now_ms() -> int:
@@ -73,7 +73,7 @@ def main(program: str, parser: argparse.ArgumentParser, arguments: list[str] | N
         status: int = args.run(args)
     except errors.SentinelError as error:
         sys.stderr.write(errors.render(error, program) + "\n")
-        return EXIT_USAGE if isinstance(error, errors.OperatorError | errors.StoreError) else 1
+        return EXIT_WRONG
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing more to say, and no traceback at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

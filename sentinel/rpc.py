@@ -20,6 +20,7 @@ from sentinel.trust import x509
 
 V = TypeVar("V", bound=Value)
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+Handler: TypeAlias = "grpc.GenericRpcHandler[bytes, bytes]"
 
 # What gRPC itself lets in. Our own limits are lower; in between, a message is refused by name and the
 # stream lives on, beyond it gRPC ends the stream.

@@ -123,7 +123,7 @@ class EnrolDoor:
         self._ca = ca
         self._clock = clock
 
-    def join_handler(self) -> grpc.GenericRpcHandler:
+    def join_handler(self) -> rpc.Handler:
         """Return the handler of the enrolment listener."""
         return grpc.method_handlers_generic_handler(
             protocol.ENROL_SERVICE,

@@ -6,19 +6,21 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from sentinel import __version__, config, errors, process, protocol, rpc
+from sentinel import __version__, canonical, config, errors, process, protocol, rpc
 from sentinel.config import HubSettings
+from sentinel.domain import Context, Plan, PlanJudgement
 from sentinel.hub import enrol, operators
 from sentinel.hub.persist import Store
 from sentinel.hub.pipeline import Pipeline
 from sentinel.hub.reason import reasoner
 from sentinel.hub.transport import AgentDoor, Site
-from sentinel.policy import rules
+from sentinel.policy import rules, validate
 from sentinel.trust import identity, x509
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 STATE = Path("/var/lib/sentinel-hub")
 SETTINGS = "hub.toml"
 GRACE_S = 2.0
+
+T = TypeVar("T")
 
 
 def settings_of(args: argparse.Namespace) -> HubSettings:
@@ -119,7 +123,9 @@ def run_run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _with_store(args: argparse.Namespace, work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+async def _with_store(
+    args: argparse.Namespace, work: Callable[[Store, HubSettings], Awaitable[T]]
+) -> T:
     settings = settings_of(args)
     async with await Store.open(database_url(settings, args.state)) as store:
         return await work(store, settings)
@@ -136,6 +142,19 @@ async def serve(state: Path, settings: HubSettings, stop: asyncio.Event) -> None
     async with await Store.open(database_url(settings, state)) as store:
         hub = Hub(store, settings, ca, policy, thinker)
         await hub.run(stop)
+
+
+class Judge:
+    """Stage 5, for the pipeline: the policy's word on a plan against what its node captured."""
+
+    def __init__(self, policy: rules.Policy) -> None:
+        """Judge by `policy`."""
+        self._policy = policy
+
+    def judge(self, plan: Plan, context: Context) -> PlanJudgement:
+        """Return the verdict on every command of `plan`. Never raises."""
+        facts = validate.facts_of(context)
+        return validate.judge_plan(self._policy, plan, canonical.digest_of(plan), facts)
 
 
 class Hub:
@@ -170,7 +189,7 @@ class Hub:
         self._pipeline = Pipeline(
             store,
             thinker,
-            policy,
+            Judge(policy),
             settings=settings,
             clock=process.now_ms,
         )

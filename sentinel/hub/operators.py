@@ -53,7 +53,7 @@ class OperatorDoor:
             "Audit": self._audit,
         }
 
-    def handler(self, permit: Callable[[str, Caller], Awaitable[None]]) -> grpc.GenericRpcHandler:
+    def handler(self, permit: Callable[[str, Caller], Awaitable[None]]) -> rpc.Handler:
         """Return the handler to add to the server; `permit` is asked before anything is decoded."""
         methods = {
             name: grpc.unary_unary_rpc_method_handler(self._unary(name, answer, permit))

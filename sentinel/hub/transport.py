@@ -73,7 +73,7 @@ class AgentDoor:
         self._enrol = enrol
         self.sessions: dict[Host, Session] = {}
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def handler(self) -> rpc.Handler:
         """Return the handler to add to the server; bytes in and out, decoded here."""
         return grpc.method_handlers_generic_handler(
             protocol.AGENT_SERVICE,
@@ -236,7 +236,7 @@ def _receipt(letter: str, reason: str) -> protocol.HubMessage:
 
 async def _hear(context: rpc.Context) -> protocol.AgentMessage | None:
     """Return the node's next message, None at the end of the stream."""
-    data = await context.read()
+    data: object = await context.read()
     if not isinstance(data, bytes):
         return None
     try:

@@ -1,0 +1,155 @@
+"""A plan's commands, one after the other, from an admitted bundle: what runs, and what is said of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from sentinel import canonical, errors
+from sentinel.agent import execute
+from sentinel.agent.admit import PLAN_BYTES, Admitted
+from sentinel.agent.store import Interrupted
+from sentinel.domain import (
+    Bundle,
+    Command,
+    CommandResult,
+    Judgement,
+    Mode,
+    Outcome,
+    Plan,
+    Recovery,
+    Report,
+    Verdict,
+)
+from sentinel.policy import grammar
+from sentinel.policy.grammar import CommandTree
+from sentinel.protocol import Finish
+
+log = logging.getLogger(__name__)
+
+MAX_WORDS = 64  # bound of CommandResult.argv
+
+Tell = Callable[[CommandResult], None]
+
+
+def recovery_of(bundle: Bundle) -> Recovery:
+    """Return how recovery is told, from a bundle that was admitted."""
+    return canonical.decode(Plan, bundle.plan.encode(), limit=PLAN_BYTES).recovery
+
+
+def cut_short(cut: Interrupted, now_ms: int) -> tuple[CommandResult, ...]:
+    """Return the results of what a crash left open: the begun command is not known to have ended."""
+    if cut.begun is None:
+        return ()
+    return (
+        CommandResult(
+            index=cut.begun,
+            outcome=Outcome.INTERRUPTED,
+            reason="the agent went down while it ran; it is not repeated",
+            ended_ms=now_ms,
+        ),
+    )
+
+
+async def run_plan(
+    admitted: Admitted, trusted: Sequence[str], tell: Tell, *, clock: Callable[[], int]
+) -> Finish:
+    """Run what may run, in order, and `tell` of each command; return how it ended.
+
+    `tell` must be durable when it returns: a command starts only after its start is on record. The
+    first that fails stops the rest. A rehearsal starts nothing.
+    """
+    failed = ""
+    for index, command in enumerate(admitted.plan.commands):
+        judgement = admitted.judgement.commands[index]
+        if failed or judgement.verdict is not Verdict.ALLOW:
+            reason = failed or _why(judgement)
+            tell(CommandResult(index=index, outcome=Outcome.SKIPPED, reason=reason))
+            continue
+        result = await _run_one(index, command, judgement, admitted, trusted, tell, clock)
+        tell(result)
+        if result.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
+            failed = f"command {index + 1} {result.outcome.value}"
+    if admitted.mode is Mode.DRY_RUN:
+        return Finish.REHEARSED
+    return Finish.ONE_FAILED if failed else Finish.ALL_RAN
+
+
+async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and whom to tell)
+    index: int,
+    command: Command,
+    judgement: Judgement,
+    admitted: Admitted,
+    trusted: Sequence[str],
+    tell: Tell,
+    clock: Callable[[], int],
+) -> CommandResult:
+    tree = grammar.parse(command.text)
+    words = _words(tree)
+    if admitted.mode is Mode.DRY_RUN:
+        return CommandResult(index=index, outcome=Outcome.REHEARSED, argv=words)
+    started_ms = clock()
+    tell(CommandResult(index=index, outcome=Outcome.RUNNING, argv=words, started_ms=started_ms))
+    try:
+        if judgement.argv_digest != grammar.argv_digest(tree):
+            raise errors.NodeError("the tree to run is not the tree that was judged")
+        if judgement.changes:
+            same_processes(tree, admitted.report)
+        run = await execute.run(tree, timeout_s=command.timeout_s, trusted=trusted)
+    except (errors.NodeError, OSError) as error:
+        return CommandResult(
+            index=index,
+            outcome=Outcome.FAILED,
+            reason=errors.printable(str(error), 900),
+            argv=words,
+            started_ms=started_ms,
+            ended_ms=clock(),
+        )
+    return CommandResult(
+        index=index,
+        outcome=_outcome(run),
+        argv=words,
+        exit_status=run.exit_status,
+        stdout=run.stdout,
+        stderr=run.stderr,
+        truncated_bytes=run.truncated_bytes,
+        started_ms=started_ms,
+        ended_ms=clock(),
+    )
+
+
+def same_processes(tree: CommandTree, report: Report) -> None:
+    """Raise NodeError where a captured process that `tree` names is gone or is another one by now."""
+    captured = {str(each.pid): each for each in report.context.processes}
+    for command in execute.flat(tree):
+        for word in execute.argv(command)[1:]:
+            known = captured.get(word)
+            if known is None:
+                continue
+            ticks = execute.start_ticks(known.pid)
+            if ticks is None:
+                raise errors.NodeError(f"process {word} is gone")
+            if ticks != known.start_ticks:
+                raise errors.NodeError(f"process {word} is another process now")
+
+
+def _outcome(run: execute.Run) -> Outcome:
+    if run.timed_out:
+        return Outcome.TIMED_OUT
+    return Outcome.RAN if run.exit_status == 0 else Outcome.FAILED
+
+
+def _why(judgement: Judgement) -> str:
+    """Return the reason of the finding that decided the verdict."""
+    worst = [each for each in judgement.findings if each.verdict is judgement.verdict]
+    return (
+        f"{judgement.verdict.value}: {worst[0].reason}"[:1024] if worst else judgement.verdict.value
+    )
+
+
+def _words(tree: CommandTree) -> tuple[str, ...]:
+    """Return the argv vectors in one row, for people; what runs is the tree."""
+    row: list[str] = []
+    for command in execute.flat(tree):
+        row += ["|", *execute.argv(command)] if row else execute.argv(command)
+    return tuple(row[:MAX_WORDS])

@@ -1,0 +1,295 @@
+"""Stage 7: what a person decides, and the only way in which a plan becomes approved.
+
+`decide` is the security argument of the hub, in the order of its calls. The node does not believe it
+and asks everything again; what is checked here is that a person decided what they saw, as it is now.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from sentinel import canonical, errors
+from sentinel.domain import (
+    Bundle,
+    Choice,
+    Incident,
+    Mode,
+    Plan,
+    Stage,
+    State,
+    Statement,
+    Verdict,
+)
+from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
+from sentinel.hub.moves import Entry, move
+from sentinel.hub.persist import Store
+from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.lifecycle import Event
+from sentinel.protocol import Action, ActRequest, DecideRequest, ReviseRequest
+
+STATEMENT_BYTES = 4096
+PLAN_BYTES = 131072  # the bound of domain.Bundle.plan
+AHEAD_MS = 60_000  # how far an operator's clock may be ahead of the hub's
+LIFE_MS = 3_600_000  # an approval is for now, not for some day
+
+
+async def decide(
+    store: Store, operator: str, request: DecideRequest, now_ms: int, *, hub_mode: Mode
+) -> Incident:
+    """Approve or reject the plan that awaits it, as `operator`, whom TLS has proved.
+
+    Raises WireError where the statement is malformed, OperatorError where it is not `operator`'s to
+    make or not about what there is now, and ConflictError where somebody else decided first. Nothing
+    has changed then.
+    """
+    statement = canonical.decode(Statement, request.statement.encode(), limit=STATEMENT_BYTES)
+    _check_speaker(statement, operator, request.incident)
+
+    async def operation(work: UnitOfWork) -> None:
+        case = await _existing(work, statement.incident)
+        await _check_awaiting(work, case)
+        plan = await work.plan(case)
+        _check_subject(statement, case, plan)
+        _check_times(statement, now_ms)
+        if statement.choice is Choice.APPROVE:
+            _check_runnable(plan)
+            _check_mode(statement, hub_mode)
+        await _record(work, case, statement, request, now_ms)
+
+    await store.write(operation)
+    return await store.incident(statement.incident)
+
+
+def _check_speaker(statement: Statement, operator: str, incident: str) -> None:
+    if statement.operator != operator:
+        raise errors.OperatorError(
+            f"the statement is {errors.printable(statement.operator, 64)}'s,"
+            f" and the connection is {operator}'s",
+            hint="everybody decides in their own name",
+        )
+    if statement.incident != incident:
+        raise errors.OperatorError("the statement is about another incident than the request")
+    if statement.choice is Choice.REJECT and not statement.reason.strip():
+        raise errors.OperatorError(
+            "a rejection without a reason", hint="say why: whoever comes next will read it"
+        )
+
+
+def _check_times(statement: Statement, now_ms: int) -> None:
+    if statement.issued_ms > now_ms + AHEAD_MS:
+        raise errors.OperatorError(
+            f"the statement was issued {statement.issued_ms - now_ms} ms in the future",
+            hint="set the clocks of the terminal and the hub",
+        )
+    if statement.expires_ms <= now_ms:
+        raise errors.OperatorError(
+            f"the statement expired {now_ms - statement.expires_ms} ms ago", hint="decide again"
+        )
+    if statement.expires_ms - statement.issued_ms > LIFE_MS:
+        raise errors.OperatorError(
+            f"the statement lives longer than {LIFE_MS} ms", hint="let it expire sooner"
+        )
+
+
+def _check_mode(statement: Statement, hub_mode: Mode) -> None:
+    if statement.mode is Mode.LIVE and hub_mode is not Mode.LIVE:
+        raise errors.OperatorError(
+            "this hub asks for rehearsals only, and the statement says live",
+            hint='approve a dry-run, or set `mode = "live"` in hub.toml',
+        )
+
+
+async def _existing(work: UnitOfWork, incident: str) -> Case:
+    case = await work.case(incident)
+    if case is None:
+        raise errors.OperatorError(f"there is no incident {incident}")
+    return case
+
+
+async def _check_awaiting(work: UnitOfWork, case: Case) -> None:
+    if case.state is State.AWAITING:
+        return
+    decision = await work.decision(case)
+    who = f"; {decision.operator} decided last" if decision else ""
+    raise errors.ConflictError(
+        f"incident {case.id} awaits no decision: it is {case.state.value}{who}",
+        hint="read it again",
+    )
+
+
+def _check_subject(statement: Statement, case: Case, plan: PlanRecord | None) -> None:
+    """Refuse a statement about anything but the plan, judgement, report and challenge of now."""
+    if plan is None or plan.judgement is None:
+        raise errors.OperatorError(f"incident {case.id} has no judged plan")
+    for name, said, now in (
+        ("plan", statement.plan, plan.digest),
+        ("policy", statement.policy, plan.judgement.policy),
+        ("host", statement.host, case.host),
+        ("event", statement.event, case.event),
+        ("challenge", statement.challenge, case.challenge),
+    ):
+        if said != now:
+            raise errors.ConflictError(
+                f"the statement's {name} is {said}, and now it is {now}",
+                hint="the incident has changed since you read it: read it again and decide again",
+            )
+
+
+def _check_runnable(plan: PlanRecord | None) -> None:
+    verdicts = [c.verdict for c in plan.judgement.commands] if plan and plan.judgement else []
+    if Verdict.BLOCK in verdicts:
+        raise errors.OperatorError(
+            f"command {verdicts.index(Verdict.BLOCK) + 1} of the plan is blocked",
+            hint="strike or edit it; the new revision is judged afresh",
+        )
+    if Verdict.ALLOW not in verdicts:
+        raise errors.OperatorError(
+            "nothing in the plan may run", hint="edit it, ask again, or take the incident over"
+        )
+
+
+async def _record(
+    work: UnitOfWork, case: Case, statement: Statement, request: DecideRequest, now_ms: int
+) -> None:
+    operator = statement.operator
+    approved = statement.choice is Choice.APPROVE
+    event = Event.APPROVED if approved else Event.REJECTED
+    reason = f": {statement.reason}" if statement.reason else ""
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.APPROVE,
+        actor=f"operator:{operator}",
+        action=event.value,
+        text=f"{event.value} by {operator}, {statement.mode.value}{reason}",
+        # The exact statement: whoever holds the log can check the person, not only the hub.
+        facts={
+            "statement": request.statement,
+            "signatures": canonical.digest(msgspec.json.encode(request.signatures)),
+        },
+    )
+    papers = msgspec.structs.replace(case.papers, admission=None, verification=None)
+    # The record's own number is the decision's.
+    decision_seq = work.end[0] + 1
+    after = msgspec.structs.replace(case, decision_seq=decision_seq, papers=papers)
+    await move(work, case, event, after, entry)
+    record = DecisionRecord(
+        seq=decision_seq,
+        operator=operator,
+        plan=statement.plan,
+        statement=request.statement.encode(),
+        signatures=msgspec.json.encode(request.signatures),
+    )
+    await work.add_decision(case.id, statement.choice, record)
+
+
+# ---------------------------------------------------------------- what else an operator may do
+
+
+async def act(store: Store, operator: str, request: ActRequest, now_ms: int) -> Incident:
+    """Ask again, take over or close, if the incident still is as the operator saw it.
+
+    Raises ConflictError where it has changed since, LifecycleError where its state has no such move.
+    """
+    if request.action is Action.CLOSE and not request.note.strip():
+        raise errors.OperatorError(
+            "closing without a note", hint="say what was done: whoever comes next will read it"
+        )
+    await store.write(partial(_act, operator=operator, request=request, now_ms=now_ms))
+    return await store.incident(request.incident)
+
+
+_ACTS = {
+    Action.ASK_AGAIN: Event.ASKED_AGAIN,
+    Action.TAKE_OVER: Event.TAKEN_OVER,
+    Action.CLOSE: Event.CLOSED_BY_HAND,
+}
+
+
+async def _act(work: UnitOfWork, operator: str, request: ActRequest, now_ms: int) -> None:
+    case = await _as_seen(work, request.incident, request.revision)
+    event = _ACTS[request.action]
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.APPROVE,
+        actor=f"operator:{operator}",
+        action=event.value,
+        text=f"{event.value} by {operator}" + (f": {request.note}" if request.note else ""),
+    )
+    asked = request.action is Action.ASK_AGAIN
+    after = msgspec.structs.replace(case, attempt=case.attempt + 1) if asked else case
+    await move(work, case, event, after, entry)
+
+
+async def _as_seen(work: UnitOfWork, incident: str, revision: int) -> Case:
+    case = await _existing(work, incident)
+    if case.revision != revision:
+        moves = await work.moves(incident)
+        last = f"; last by {moves[-1].actor}: {moves[-1].text}" if moves else ""
+        raise errors.ConflictError(
+            f"incident {incident} has changed since revision {revision}{last}",
+            hint="read it again and decide again",
+        )
+    return case
+
+
+async def revise(store: Store, operator: str, request: ReviseRequest, now_ms: int) -> Incident:
+    """Replace the plan's commands by a new revision in the operator's name, to be judged afresh.
+
+    Raises ConflictError where the incident has changed since the operator saw it, LifecycleError where
+    its state has no plan to revise, WireError where a command is out of bounds, and OperatorError where
+    nothing would be left.
+    """
+    if not request.commands:
+        raise errors.OperatorError(
+            "a revision without a command", hint="reject the plan or take the incident over"
+        )
+    await store.write(partial(_revise, operator=operator, request=request, now_ms=now_ms))
+    return await store.incident(request.incident)
+
+
+async def _revise(work: UnitOfWork, operator: str, request: ReviseRequest, now_ms: int) -> None:
+    case = await _as_seen(work, request.incident, request.revision)
+    old = await work.plan(case)
+    if old is None:
+        raise errors.OperatorError(f"incident {case.id} has no plan yet")
+    revised = msgspec.structs.replace(
+        old.plan,
+        event=case.event,
+        revision=case.plan_revision + 1,
+        author=operator,
+        engine=f"operator:{operator}",
+        stand_in="",
+        created_ms=now_ms,
+        commands=request.commands,
+    )
+    plan = plan_record(revised)
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.APPROVE,
+        actor=f"operator:{operator}",
+        action=Event.REVISED.value,
+        text=f"plan revision {plan.revision} by {operator}",
+        facts={"plan": plan.digest},
+    )
+    after = msgspec.structs.replace(case, plan_revision=plan.revision, verdict=None)
+    moved = await move(work, case, Event.REVISED, after, entry)
+    await work.add_plan(case.id, moved.revision, plan)
+
+
+def plan_record(plan: Plan) -> PlanRecord:
+    """Return `plan` as it is stored and signed, not judged yet.
+
+    Raises WireError where a field is out of its bounds: no node would take such a plan.
+    """
+    body = canonical.encode(plan)
+    canonical.decode(Plan, body, limit=PLAN_BYTES)
+    return PlanRecord(
+        revision=plan.revision, digest=canonical.digest(body), body=body, judgement=None
+    )
+
+
+async def bundles_for(store: Store, host: str) -> tuple[Bundle, ...]:
+    """Return the approved plans that `host` has not answered yet, as their exact bytes."""
+    return await store.bundles(host)

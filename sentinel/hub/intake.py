@@ -1,0 +1,349 @@
+"""Stages 1 to 3 as they reach the hub, and what a node says of stages 8 and 9: letters, each once.
+
+`take` stores one letter and everything that follows from it in one transaction, under the letter's id:
+a letter that comes twice is stored once, and a letter that is answered is on disk. Letters of one node
+are to be taken in the order it wrote them, which is what its outbox and one stream give.
+
+A letter speaks for the host whose certificate brought it, and for nothing else: an incident of another
+host is as unknown as one that does not exist. What arrives too late to move its incident is kept in its
+record without effect; what makes no sense is refused, and the caller says so in the receipt.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from functools import partial
+
+import msgspec
+
+from sentinel import canonical, errors
+from sentinel.domain import (
+    Admission,
+    CommandResult,
+    IncidentId,
+    Metric,
+    Move,
+    Outcome,
+    Report,
+    Stage,
+    State,
+    Verification,
+)
+from sentinel.hub.cases import Case, line
+from sentinel.hub.moves import Entry, begin, move
+from sentinel.hub.persist import Store
+from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.lifecycle import TRANSITIONS, Event
+from sentinel.protocol import Cleared, Finish, Finished, Letter
+
+# A plan that was made for an earlier report is bound to the new one and judged again.
+_REJUDGED = frozenset({State.AWAITING, State.REFUSED})
+# A plan is under way against the report in force: a newer one is noted, and binds nothing.
+_UNDER_WAY = frozenset({State.APPROVED, State.EXECUTING, State.EXECUTED, State.FAILED})
+
+_FINISH = {
+    Finish.ALL_RAN: Event.ALL_RAN,
+    Finish.ONE_FAILED: Event.ONE_FAILED,
+    Finish.REHEARSED: Event.REHEARSED,
+}
+
+
+async def take(store: Store, host: str, letter: Letter, now_ms: int) -> None:
+    """Store one letter of `host` exactly once; a repetition is answered like the first.
+
+    Raises WireError where the letter is not one of `host`'s to write: nothing is stored then.
+    """
+    await store.write(partial(_take, host=host, letter=letter, now_ms=now_ms))
+
+
+async def _take(work: UnitOfWork, host: str, letter: Letter, now_ms: int) -> None:
+    if not await work.first_sight(host, letter.id, now_ms):
+        return
+    match letter:
+        case Letter(report=Report() as report):
+            await _reported(work, host, report, now_ms)
+        case Letter(cleared=Cleared() as cleared):
+            await _cleared(work, host, cleared, now_ms)
+        case Letter(admission=Admission() as admission):
+            case = await _case(work, host, admission.incident)
+            await _admitted(work, case, admission, now_ms)
+        case Letter(ran=ran) if ran is not None:
+            case = await _case(work, host, ran.incident)
+            await _ran(work, case, ran.result, now_ms)
+        case Letter(finished=Finished() as finished):
+            case = await _case(work, host, finished.incident)
+            await _finished(work, case, finished, now_ms)
+        case Letter(verification=Verification() as verification):
+            case = await _case(work, host, verification.incident)
+            await _verified(work, case, verification, now_ms)
+        case _:
+            raise errors.WireError(f"letter {letter.id} says nothing")
+
+
+async def _case(work: UnitOfWork, host: str, incident: str) -> Case:
+    case = await work.case(incident)
+    if case is None or case.host != host:
+        raise errors.WireError(f"incident {incident} is not one of {host}'s")
+    return case
+
+
+# ---------------------------------------------------------------- stages 1 to 3
+
+
+async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) -> None:
+    if report.host != host:
+        raise errors.WireError(f"a report about {report.host} came from {host}")
+    if await work.case_of_event(host, report.event) is not None:
+        return
+    anomaly = report.anomaly
+    subject = line(anomaly.subject)
+    known = await work.open_case(host, anomaly.kind, anomaly.rule, subject)
+    if known is not None:
+        await _reported_again(work, known, report, now_ms)
+        return
+    culprit = _culprit(report)
+    case = Case(
+        id=new_id(now_ms),
+        host=host,
+        kind=anomaly.kind,
+        severity=anomaly.severity,
+        state=State.REPORTED,
+        revision=0,
+        rule=anomaly.rule,
+        subject=subject,
+        culprit=culprit,
+        event=report.event,
+        challenge=report.challenge,
+        evidence=evidence(report),
+        previous=await work.previous(host, anomaly.kind, anomaly.rule, culprit),
+        opened_ms=now_ms,
+        updated_ms=now_ms,
+        entered_ms=now_ms,
+    )
+    body = canonical.encode(report)
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.TRANSPORT,
+        actor=f"node:{host}",
+        action="reported",
+        text=f"report {report.event} stored",
+        facts={"report": canonical.digest(body), "rule": anomaly.rule},
+    )
+    case = await begin(work, case, entry, _on_the_node(report, case))
+    await work.add_report(report, body, case.id, case.revision)
+
+
+async def _reported_again(work: UnitOfWork, case: Case, report: Report, now_ms: int) -> None:
+    """Fold a report into the open incident about the same fault."""
+    body = canonical.encode(report)
+    after = msgspec.structs.replace(
+        case,
+        count=case.count + 1,
+        severity=report.anomaly.severity,
+        evidence=evidence(report),
+        papers=msgspec.structs.replace(case.papers, cleared=False),
+    )
+    if case.state not in _UNDER_WAY:
+        after = msgspec.structs.replace(after, event=report.event, challenge=report.challenge)
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.TRANSPORT,
+        actor=f"node:{case.host}",
+        action="reported-again",
+        text=f"report {report.event} of the same fault, number {after.count}",
+        facts={"report": canonical.digest(body)},
+    )
+    event = Event.REVISED if case.state in _REJUDGED else None
+    moved = await move(work, case, event, after, entry)
+    await work.add_report(report, body, case.id, moved.revision)
+
+
+async def _cleared(work: UnitOfWork, host: str, cleared: Cleared, now_ms: int) -> None:
+    case = await work.case_of_event(host, cleared.event)
+    if case is None:
+        raise errors.WireError(f"event {cleared.event} was never reported by {host}")
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.VERIFY,
+        actor=f"node:{host}",
+        action=Event.RECOVERED.value,
+        text=f"the signal cleared by itself at {cleared.observed}",
+    )
+    # The same fault may have been reported again since: then it is that report's clearing that counts.
+    if await work.newest_event(case.id) != cleared.event:
+        await _note_late(work, case, case, entry)
+        return
+    if Event.RECOVERED in TRANSITIONS[case.state]:
+        await move(work, case, Event.RECOVERED, case, entry)
+        return
+    papers = msgspec.structs.replace(case.papers, cleared=True)
+    await _note_late(work, case, msgspec.structs.replace(case, papers=papers), entry)
+
+
+# ---------------------------------------------------------------- stages 8 and 9
+
+
+async def _admitted(work: UnitOfWork, case: Case, admission: Admission, now_ms: int) -> None:
+    event = Event.ADMITTED if admission.admitted else Event.NODE_REFUSED
+    after = case
+    # A refusal that comes late is of a second copy of the plan: it says nothing about the first.
+    if admission.admitted or event in TRANSITIONS[case.state]:
+        papers = msgspec.structs.replace(case.papers, admission=admission)
+        after = msgspec.structs.replace(case, papers=papers)
+    text = (
+        f"admitted, {admission.mode.value}"
+        if admission.admitted
+        else f"refused by the node at {admission.check}: {admission.reason}"
+    )
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.EXECUTE,
+        actor=f"node:{case.host}",
+        action=event.value,
+        text=text,
+        facts={"admission": canonical.digest_of(admission)},
+    )
+    await _apply(work, case, event, after, entry)
+
+
+async def _ran(work: UnitOfWork, case: Case, result: CommandResult, now_ms: int) -> None:
+    if case.decision_seq == 0:
+        raise errors.WireError(f"nothing of incident {case.id} was ever approved")
+    if not await work.put_result(case, result):
+        return
+    exit_status = "" if result.exit_status is None else f", exit status {result.exit_status}"
+    reason = f": {result.reason}" if result.reason else ""
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.EXECUTE,
+        actor=f"node:{case.host}",
+        action="started" if result.outcome is Outcome.RUNNING else "ended",
+        text=f"command {result.index + 1} {result.outcome.value}{exit_status}{reason}",
+        facts={"result": canonical.digest_of(result), "command": str(result.index)},
+    )
+    await move(work, case, None, case, entry)
+
+
+async def _finished(work: UnitOfWork, case: Case, finished: Finished, now_ms: int) -> None:
+    event = _FINISH[finished.finish]
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.EXECUTE,
+        actor=f"node:{case.host}",
+        action=event.value,
+        text=f"the plan ended: {finished.finish.value}",
+    )
+    after = case
+    if finished.event == case.event:
+        after = msgspec.structs.replace(case, challenge=finished.challenge)
+    await _apply(work, case, event, after, entry)
+
+
+async def _verified(work: UnitOfWork, case: Case, verification: Verification, now_ms: int) -> None:
+    event = Event.RECOVERED if verification.recovered else Event.DEADLINE_PASSED
+    papers = msgspec.structs.replace(case.papers, verification=verification)
+    after = msgspec.structs.replace(case, papers=papers)
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.VERIFY,
+        actor=f"node:{case.host}",
+        action=event.value,
+        text=verification.reason or event.value,
+        facts={"verification": canonical.digest_of(verification)},
+    )
+    await _apply(work, case, event, after, entry)
+
+
+async def _apply(work: UnitOfWork, before: Case, event: Event, after: Case, entry: Entry) -> None:
+    """Move the incident if its state can take the event, and note the event if it cannot."""
+    if event in TRANSITIONS[before.state]:
+        await move(work, before, event, after, entry)
+    else:
+        await _note_late(work, before, after, entry)
+
+
+async def _note_late(work: UnitOfWork, before: Case, after: Case, entry: Entry) -> None:
+    """Keep what the incident's state cannot take any more, or not yet, without moving it."""
+    noted = msgspec.structs.replace(
+        entry,
+        action="noted",
+        text=f"without effect while {before.state.value}: {entry.text}",
+        facts=entry.facts | {"event": entry.action},
+    )
+    await move(work, before, None, after, noted)
+
+
+# ---------------------------------------------------------------- words
+
+
+def new_id(now_ms: int) -> IncidentId:
+    """Return a new UUIDv7: ids sort by time, and pages of incidents rest on that."""
+    value = (now_ms << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62)
+    return IncidentId(str(uuid.UUID(int=value | secrets.randbits(62))))
+
+
+def _culprit(report: Report) -> str:
+    """Return the lasting name of what is at fault: a process comes back under another pid."""
+    subject = report.anomaly.subject
+    for process in report.context.processes:
+        if subject == f"{process.pid}:{process.start_ticks}":
+            return line(process.name)
+    return line(subject)
+
+
+def evidence(report: Report) -> str:
+    """Return the fault in one line: what, of whom, and over which threshold."""
+    anomaly = report.anomaly
+    value = quantity(anomaly.metric, anomaly.value)
+    threshold = quantity(anomaly.metric, anomaly.threshold)
+    name = anomaly.metric.value.rsplit("_", 1)[0].replace("_", " ")
+    culprit, subject = _culprit(report), line(anomaly.subject)
+    if culprit != subject:
+        culprit = f"{culprit} (pid {subject.partition(':')[0]})"
+    return line(f"{name} {value}, over {threshold}" + (f" · {culprit}" if culprit else ""))
+
+
+def quantity(metric: Metric, value: int) -> str:
+    """Return a reading as people say it, by the unit in the metric's name."""
+    match metric.value.rsplit("_", 1)[1]:
+        case "permille":
+            return f"{value // 10}.{value % 10}%"
+        case "milli":
+            return f"{value // 1000}.{value % 1000 // 10:02d}"
+        case "bytes":
+            return _bytes(value)
+        case _:
+            return str(value)
+
+
+def _bytes(value: int) -> str:
+    unit, size = "KiB", 1 << 10
+    for larger in ("MiB", "GiB", "TiB"):
+        if value < size << 10:
+            break
+        unit, size = larger, size << 10
+    return f"{value * 10 // size / 10:.1f} {unit}"
+
+
+def _on_the_node(report: Report, case: Case) -> tuple[Move, ...]:
+    """Return the lines of the timeline about what happened before the hub knew."""
+    actor = f"node:{case.host}"
+    return (
+        Move(
+            at_ms=report.anomaly.detected_ms,
+            stage=Stage.DETECT,
+            action="detected",
+            actor=actor,
+            state=case.state,
+            text=case.evidence,
+        ),
+        Move(
+            at_ms=report.context.captured_ms,
+            stage=Stage.CAPTURE,
+            action="captured",
+            actor=actor,
+            state=case.state,
+            text=f"{len(report.context.processes)} processes, {len(report.context.logs)} log lines",
+        ),
+    )

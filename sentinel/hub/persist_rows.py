@@ -1,0 +1,502 @@
+"""The statements: how rows are read and written, inside a transaction that `persist` has opened.
+
+A `Reader` reads. A `UnitOfWork` is a transaction that holds the head row of the audit log, so it is the
+only writer on its database until it ends, whichever hub it belongs to. The compare-and-set in `swap`
+does not lean on that: it holds by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in three files)
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError  # noqa: TID251
+from sqlalchemy.ext.asyncio import AsyncConnection  # noqa: TID251
+
+from sentinel import canonical, errors
+from sentinel.domain import (
+    Bundle,
+    Choice,
+    CommandResult,
+    Kind,
+    Move,
+    Outcome,
+    PlanJudgement,
+    Reasoning,
+    Report,
+    Signature,
+    State,
+)
+from sentinel.hub import audit
+from sentinel.hub.cases import SHOWN_MOVES, Case, DecisionRecord, Folder, PlanRecord
+from sentinel.hub.persist_engine import reason
+from sentinel.hub.tables import (
+    AGENT,
+    AUDIT,
+    CERTIFICATE,
+    DECISION,
+    HEAD,
+    INCIDENT,
+    INVITE,
+    LETTER_SEEN,
+    PLAN,
+    REASONING,
+    REPORT,
+    RESULT,
+    TIMELINE,
+)
+
+NOTIFY_CHANNEL = "sentinel"
+
+_CASE = [INCIDENT.c[name] for name in Case.__struct_fields__]
+
+
+class Reader:
+    """Reads rows as values, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Read over `connection`."""
+        self._connection = connection
+
+    async def _case(self, query: sa.Select[Any]) -> Case | None:
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else msgspec.convert(row, Case)
+
+    async def cases(self, *where: sa.ColumnElement[bool], limit: int) -> tuple[Case, ...]:
+        """Return the cases that have been in their state longest, of those that match `where`."""
+        query = sa.select(*_CASE).where(*where).order_by(INCIDENT.c.entered_ms).limit(limit)
+        rows = (await self._connection.execute(query)).mappings()
+        return tuple(msgspec.convert(row, Case) for row in rows)
+
+    async def case(self, incident: str) -> Case | None:
+        """Return the case of that id."""
+        return await self._case(sa.select(*_CASE).where(INCIDENT.c.id == incident))
+
+    async def open_case(self, host: str, kind: Kind, rule: str, subject: str) -> Case | None:
+        """Return the open case about that very fault; there is at most one."""
+        where = (
+            INCIDENT.c.host == host,
+            INCIDENT.c.kind == kind.value,
+            INCIDENT.c.rule == rule,
+            INCIDENT.c.subject == subject,
+            INCIDENT.c.is_open,
+        )
+        return await self._case(sa.select(*_CASE).where(*where))
+
+    async def previous(self, host: str, kind: Kind, rule: str, culprit: str) -> str | None:
+        """Return the id of the newest closed incident with the same culprit."""
+        query = (
+            sa.select(INCIDENT.c.id)
+            .where(
+                INCIDENT.c.host == host,
+                INCIDENT.c.kind == kind.value,
+                INCIDENT.c.rule == rule,
+                INCIDENT.c.culprit == culprit,
+                INCIDENT.c.is_open.is_(False),
+            )
+            .order_by(INCIDENT.c.id.desc())
+            .limit(1)
+        )
+        return (await self._connection.execute(query)).scalar_one_or_none()
+
+    async def case_of_event(self, host: str, event: str) -> Case | None:
+        """Return the case that the host's event was reported to."""
+        query = (
+            sa.select(*_CASE)
+            .join(REPORT, REPORT.c.incident == INCIDENT.c.id)
+            .where(REPORT.c.host == host, REPORT.c.event == event)
+        )
+        return await self._case(query)
+
+    async def newest_event(self, incident: str) -> str:
+        """Return the event that the node reported last of that incident."""
+        query = (
+            sa.select(REPORT.c.event)
+            .where(REPORT.c.incident == incident)
+            .order_by(REPORT.c.seq.desc())
+            .limit(1)
+        )
+        return str((await self._connection.execute(query)).scalar_one())
+
+    async def report(self, case: Case) -> Report:
+        """Return the report in force."""
+        query = sa.select(REPORT.c.body).where(
+            REPORT.c.host == case.host, REPORT.c.event == case.event
+        )
+        body = (await self._connection.execute(query)).scalar_one()
+        return msgspec.json.decode(body, type=Report)
+
+    async def plan(self, case: Case) -> PlanRecord | None:
+        """Return the plan in force."""
+        query = sa.select(PLAN.c.revision, PLAN.c.digest, PLAN.c.body, PLAN.c.judgement).where(
+            PLAN.c.incident == case.id, PLAN.c.revision == case.plan_revision
+        )
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            return None
+        judgement = (
+            None
+            if row.judgement is None
+            else msgspec.json.decode(row.judgement, type=PlanJudgement)
+        )
+        return PlanRecord(
+            revision=row.revision, digest=row.digest, body=row.body, judgement=judgement
+        )
+
+    async def decision(self, case: Case) -> DecisionRecord | None:
+        """Return the last decision."""
+        query = sa.select(
+            DECISION.c.seq,
+            DECISION.c.operator,
+            DECISION.c.plan,
+            DECISION.c.statement,
+            DECISION.c.signatures,
+        ).where(DECISION.c.seq == case.decision_seq)
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else msgspec.convert(row, DecisionRecord)
+
+    async def results(self, case: Case) -> tuple[CommandResult, ...]:
+        """Return the results of the last approved run, in the plan's order."""
+        query = (
+            sa.select(RESULT.c.body)
+            .where(RESULT.c.incident == case.id, RESULT.c.decision == case.decision_seq)
+            .order_by(RESULT.c.position)
+        )
+        bodies = (await self._connection.execute(query)).scalars()
+        return tuple(msgspec.json.decode(body, type=CommandResult) for body in bodies)
+
+    async def moves(self, incident: str) -> tuple[Move, ...]:
+        """Return the newest lines of the timeline, oldest first."""
+        query = (
+            sa.select(TIMELINE.c.move)
+            .where(TIMELINE.c.incident == incident)
+            .order_by(TIMELINE.c.seq.desc(), TIMELINE.c.position.desc())
+            .limit(SHOWN_MOVES)
+        )
+        moves = (await self._connection.execute(query)).scalars().all()
+        return tuple(msgspec.convert(move, Move) for move in reversed(moves))
+
+    async def folder(self, case: Case) -> Folder:
+        """Return everything about one incident."""
+        return Folder(
+            case=case,
+            report=await self.report(case),
+            plan=await self.plan(case),
+            decision=await self.decision(case),
+            results=await self.results(case),
+            moves=await self.moves(case.id),
+        )
+
+    async def bundles(self, host: str) -> tuple[Bundle, ...]:
+        """Return the approved plans that `host` has not answered yet, as their exact bytes."""
+        query = (
+            sa.select(INCIDENT.c.id, PLAN.c.body, DECISION.c.statement, DECISION.c.signatures)
+            .join(
+                PLAN,
+                (PLAN.c.incident == INCIDENT.c.id) & (PLAN.c.revision == INCIDENT.c.plan_revision),
+            )
+            .join(DECISION, DECISION.c.seq == INCIDENT.c.decision_seq)
+            .where(INCIDENT.c.host == host, INCIDENT.c.state == State.APPROVED.value)
+            .order_by(DECISION.c.seq)
+        )
+        return tuple(
+            Bundle(
+                incident=row.id,
+                plan=row.body.decode(),
+                statement=row.statement.decode(),
+                signatures=msgspec.json.decode(row.signatures, type=tuple[Signature, ...]),
+            )
+            for row in await self._connection.execute(query)
+        )
+
+
+class UnitOfWork(Reader):
+    """One transaction that writes. Operations run in it one after the other, each in a savepoint."""
+
+    def __init__(self, connection: AsyncConnection, end: tuple[int, bytes]) -> None:
+        """Write over `connection`, which holds the head row at `end`."""
+        super().__init__(connection)
+        self._began = self._end = end
+        self._records: list[audit.Row] = []
+        self._lines: list[dict[str, Any]] = []
+
+    @classmethod
+    async def begin(cls, connection: AsyncConnection) -> UnitOfWork:
+        """Lock the head row, and with it the right to write, until the transaction ends."""
+        query = sa.select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
+        row = (await connection.execute(query)).one()
+        return cls(connection, (row.seq, row.hash))
+
+    async def attempt(self, operation: Callable[[UnitOfWork], Awaitable[object]]) -> object:
+        """Run `operation` in a savepoint; return its result, or its exception as a value.
+
+        What the log gained in it is taken back with it. Raises where the database itself failed: then
+        the whole transaction is lost.
+        """
+        mark = self._end, len(self._records), len(self._lines)
+        savepoint = await self._connection.begin_nested()
+        # gather, so that whatever the operation raises goes to its own caller and to nobody else.
+        (outcome,) = await asyncio.gather(operation(self), return_exceptions=True)
+        if not isinstance(outcome, BaseException):
+            await savepoint.commit()
+            return outcome
+        refused = isinstance(outcome, (DataError, IntegrityError))
+        if isinstance(outcome, DBAPIError) and not refused:
+            raise outcome
+        await savepoint.rollback()
+        self._end = mark[0]
+        del self._records[mark[1] :], self._lines[mark[2] :]
+        if refused:
+            return errors.WireError(
+                f"the database cannot hold this: {reason(outcome)}",
+                hint="the value is refused as it stands; sending it again will not help",
+            )
+        return outcome
+
+    async def finish(self) -> int:
+        """Write what the log gained and return its new end, just before the commit."""
+        if self._records:
+            rows = [msgspec.structs.asdict(row) for row in self._records]
+            await self._connection.execute(sa.insert(AUDIT), rows)
+        if self._lines:
+            await self._connection.execute(sa.insert(TIMELINE), self._lines)
+        seq, digest = self._end
+        if self._end != self._began:
+            await self._connection.execute(
+                sa.update(HEAD).where(HEAD.c.id == 1).values(seq=seq, hash=digest)
+            )
+            if self._connection.dialect.name == "postgresql":
+                await self._connection.execute(
+                    sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, str(seq)))
+                )
+        return seq
+
+    # ------------------------------------------------------------ the log
+
+    @property
+    def end(self) -> tuple[int, bytes]:
+        """The seq and hash of the log's last record."""
+        return self._end
+
+    def add_record(self, row: audit.Row) -> None:
+        """Add the audit record after the last."""
+        self._records.append(row)
+        self._end = row.seq, row.hash
+
+    def add_moves(self, incident: str, seq: int, moves: Iterable[Move]) -> None:
+        """Add lines to an incident's timeline under one audit record."""
+        self._lines += [
+            {"incident": incident, "seq": seq, "position": n, "move": msgspec.to_builtins(move)}
+            for n, move in enumerate(moves)
+        ]
+
+    # ------------------------------------------------------------ incidents
+
+    async def insert_case(self, case: Case) -> None:
+        """Add a new incident."""
+        values = {**msgspec.to_builtins(case), "tail": case.id[::-1], "is_open": case.is_open}
+        await self._connection.execute(sa.insert(INCIDENT), values)
+
+    async def swap(self, before: Case, after: Case) -> bool:
+        """Replace `before` by `after` if the incident still is where it was; return whether it did."""
+        old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+        values = {name: new[name] for name in new if new[name] != old[name]}
+        if before.is_open is not after.is_open:
+            values["is_open"] = after.is_open
+        statement = sa.update(INCIDENT).where(
+            INCIDENT.c.id == before.id,
+            INCIDENT.c.state == before.state.value,
+            INCIDENT.c.revision == before.revision,
+        )
+        return (await self._connection.execute(statement.values(**values))).rowcount == 1
+
+    async def claim(
+        self, state: State, owner: str, now_ms: int, until_ms: int, limit: int
+    ) -> tuple[Case, ...]:
+        """Lease up to `limit` cases in `state` that nobody holds a lease on, longest waiting first."""
+        query = (
+            sa.select(INCIDENT.c.id)
+            .where(INCIDENT.c.state == state.value, INCIDENT.c.lease_until_ms <= now_ms)
+            .order_by(INCIDENT.c.entered_ms)
+            .limit(limit)
+            # A row that somebody's session holds is passed over, not waited for.
+            .with_for_update(skip_locked=True)
+        )
+        ids = (await self._connection.execute(query)).scalars().all()
+        if not ids:
+            return ()
+        await self._connection.execute(
+            sa.update(INCIDENT)
+            .where(INCIDENT.c.id.in_(ids))
+            .values(lease_owner=owner, lease_until_ms=until_ms)
+        )
+        return await self.cases(INCIDENT.c.id.in_(ids), limit=limit)
+
+    async def extend_lease(self, incident: str, owner: str, until_ms: int) -> bool:
+        """Extend `owner`'s lease; False where it no longer is the owner's."""
+        statement = (
+            sa.update(INCIDENT)
+            .where(INCIDENT.c.id == incident, INCIDENT.c.lease_owner == owner)
+            .values(lease_until_ms=until_ms)
+        )
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def release_leases(self, owner: str) -> None:
+        """End every lease of `owner`."""
+        await self._connection.execute(
+            sa.update(INCIDENT)
+            .where(INCIDENT.c.lease_owner == owner)
+            .values(lease_owner="", lease_until_ms=0)
+        )
+
+    # ------------------------------------------------------------ what belongs to an incident
+
+    async def first_sight(self, host: str, letter: str, now_ms: int) -> bool:
+        """Note that a host's letter is stored; False where it was before."""
+        seen = sa.exists().where(LETTER_SEEN.c.host == host, LETTER_SEEN.c.letter == letter)
+        at = sa.literal(now_ms, sa.BigInteger)
+        values = sa.select(sa.literal(host), sa.literal(letter), at).where(~seen)
+        statement = sa.insert(LETTER_SEEN).from_select(["host", "letter", "seen_ms"], values)
+        inserted = await self._connection.execute(statement.returning(LETTER_SEEN.c.letter))
+        return inserted.first() is not None
+
+    async def add_report(self, report: Report, body: bytes, incident: str, seq: int) -> None:
+        """Add a report's exact bytes under its incident and audit record."""
+        values = {
+            "host": report.host,
+            "event": report.event,
+            "incident": incident,
+            "seq": seq,
+            "digest": canonical.digest(body),
+            "body": body,
+        }
+        await self._connection.execute(sa.insert(REPORT), values)
+
+    async def add_plan(self, incident: str, seq: int, plan: PlanRecord) -> None:
+        """Add one revision of a plan."""
+        judgement = None if plan.judgement is None else canonical.encode(plan.judgement)
+        values = {
+            "incident": incident,
+            "revision": plan.revision,
+            "seq": seq,
+            "digest": plan.digest,
+            "body": plan.body,
+            "judgement": judgement,
+        }
+        await self._connection.execute(sa.insert(PLAN), values)
+
+    async def judge_plan(self, incident: str, revision: int, judgement: PlanJudgement) -> None:
+        """Put the policy's judgement beside a plan."""
+        await self._connection.execute(
+            sa.update(PLAN)
+            .where(PLAN.c.incident == incident, PLAN.c.revision == revision)
+            .values(judgement=canonical.encode(judgement))
+        )
+
+    async def add_decision(self, incident: str, choice: Choice, decision: DecisionRecord) -> None:
+        """Add a decision."""
+        values = {"incident": incident, "choice": choice.value} | msgspec.structs.asdict(decision)
+        await self._connection.execute(sa.insert(DECISION), values)
+
+    async def put_result(self, case: Case, result: CommandResult) -> bool:
+        """Keep a command's result; False where it is known already or comes after the final one."""
+        key = (
+            RESULT.c.incident == case.id,
+            RESULT.c.decision == case.decision_seq,
+            RESULT.c.position == result.index,
+        )
+        values: dict[str, Any] = {
+            "outcome": result.outcome.value,
+            "body": canonical.encode(result),
+        }
+        known = (
+            await self._connection.execute(sa.select(RESULT.c.outcome).where(*key))
+        ).scalar_one_or_none()
+        if known is None:
+            values |= {
+                "incident": case.id,
+                "decision": case.decision_seq,
+                "position": result.index,
+            }
+            await self._connection.execute(sa.insert(RESULT), values)
+            return True
+        if known != Outcome.RUNNING.value or result.outcome is Outcome.RUNNING:
+            return False
+        await self._connection.execute(sa.update(RESULT).where(*key).values(**values))
+        return True
+
+    async def add_reasoning(
+        self, incident: str, seq: int, records: tuple[Reasoning, ...]
+    ) -> tuple[str, ...]:
+        """Keep the engine's calls of one round; return the digests of their exact bytes."""
+        bodies = [canonical.encode(record) for record in records]
+        digests = tuple(canonical.digest(body) for body in bodies)
+        rows = [
+            {"incident": incident, "seq": seq, "position": n, "digest": digests[n], "body": body}
+            for n, body in enumerate(bodies)
+        ]
+        if rows:
+            await self._connection.execute(sa.insert(REASONING), rows)
+        return digests
+
+    # ------------------------------------------------------------ peers
+
+    async def put_agent(self, host: str, values: dict[str, Any]) -> None:
+        """Change what is known of a node, or begin to know it; `values` are columns of `agent`."""
+        known = await self._connection.execute(
+            sa.update(AGENT).where(AGENT.c.host == host).values(**values)
+        )
+        if not known.rowcount:
+            blank: dict[str, Any] = {
+                "connected": False,
+                "last_seen_ms": 0,
+                "version": "",
+                "mode": "dry-run",
+                "policy": "",
+                "certificate_expires_ms": 0,
+                "clock_skew_ms": 0,
+            }
+            await self._connection.execute(sa.insert(AGENT), {"host": host} | blank | values)
+
+    async def disconnect_agents(self) -> None:
+        """Note that no node is connected."""
+        await self._connection.execute(
+            sa.update(AGENT).where(AGENT.c.connected).values(connected=False)
+        )
+
+    async def add_invite(self, token_hash: str, host: str, expires_ms: int) -> None:
+        """Add an invite."""
+        values = {"token_hash": token_hash, "host": host, "expires_ms": expires_ms}
+        await self._connection.execute(sa.insert(INVITE), values)
+
+    async def spend_invite(self, token_hash: str, now_ms: int) -> str | None:
+        """Spend an invite and return its host; None where there is none that is unspent and in time."""
+        statement = (
+            sa.update(INVITE)
+            .where(
+                INVITE.c.token_hash == token_hash,
+                INVITE.c.spent_ms.is_(None),
+                INVITE.c.expires_ms > now_ms,
+            )
+            .values(spent_ms=now_ms)
+            .returning(INVITE.c.host)
+        )
+        host: str | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return host
+
+    async def add_certificate(self, serial: str, host: str, expires_ms: int) -> None:
+        """Add a certificate that was issued."""
+        values = {"serial": serial, "host": host, "expires_ms": expires_ms}
+        await self._connection.execute(sa.insert(CERTIFICATE), values)
+
+    async def revoke(self, host: str, now_ms: int) -> int:
+        """Revoke every certificate of `host` and return how many that were."""
+        statement = (
+            sa.update(CERTIFICATE)
+            .where(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_ms.is_(None))
+            .values(revoked_ms=now_ms)
+        )
+        return (await self._connection.execute(statement)).rowcount

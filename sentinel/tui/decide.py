@@ -1,0 +1,190 @@
+"""What a decision would do and what it says: pure, so that every word of it can be tested.
+
+The terminal shows a plan, and this file says whether that plan may be approved at all, what would run
+and what would be skipped, and makes the statement. The digest in the statement is computed here from
+the plan that is shown: what you see is what you sign, whatever the hub says its digest is.
+"""
+
+from __future__ import annotations
+
+from sentinel import canonical
+from sentinel.domain import (
+    Choice,
+    Command,
+    Digest,
+    Incident,
+    Judgement,
+    Mode,
+    Outcome,
+    Plan,
+    PlanJudgement,
+    State,
+    Statement,
+    Value,
+    Verdict,
+)
+from sentinel.errors import OperatorError
+from sentinel.protocol import DecideRequest
+
+LIFE_MS = 15 * 60 * 1000  # a statement is good for so long, and no node takes an older one
+DIGITS = 4  # of the digest, which a person types
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """What an approval makes of one command."""
+
+    command: Command
+    judgement: Judgement
+    runs: bool
+    reason: str  # why it is skipped; empty where it runs
+
+
+class Offer(Value, frozen=True, kw_only=True):
+    """A plan as it can be decided on: everything that the statement will stand for."""
+
+    incident: Incident
+    digest: Digest
+    steps: tuple[Step, ...]
+    modes: tuple[Mode, ...]  # what may be asked for, the prudent one first
+    refusal: str  # why it cannot be approved; empty where it can
+    caution: str  # what has to be confirmed once more; empty where nothing has
+
+
+def offer(incident: Incident, hub_mode: Mode) -> Offer:
+    """Return what may be decided on `incident` at a hub that permits `hub_mode`."""
+    plan, judgement = incident.plan, incident.judgement
+    digest = canonical.digest_of(plan) if plan else Digest("")
+    steps = _steps(plan, judgement)
+    both_live = incident.report.mode is Mode.LIVE and hub_mode is Mode.LIVE
+    return Offer(
+        incident=incident,
+        digest=digest,
+        steps=steps,
+        modes=(Mode.DRY_RUN, Mode.LIVE) if both_live else (Mode.DRY_RUN,),
+        refusal=_refusal(incident, digest, steps),
+        caution=_caution(steps),
+    )
+
+
+def _steps(plan: Plan | None, judgement: PlanJudgement | None) -> tuple[Step, ...]:
+    if plan is None or judgement is None:
+        return ()
+    return tuple(
+        Step(
+            command=command,
+            judgement=verdict,
+            runs=verdict.verdict is Verdict.ALLOW,
+            reason="" if verdict.verdict is Verdict.ALLOW else _why(verdict),
+        )
+        for command, verdict in zip(plan.commands, judgement.commands, strict=False)
+    )
+
+
+def _why(judgement: Judgement) -> str:
+    """Return rule and reason of the finding that decides the verdict."""
+    for finding in judgement.findings:
+        if finding.verdict is judgement.verdict:
+            return f"{finding.rule}: {finding.reason}"
+    return "no rule allows it"
+
+
+def _refusal(incident: Incident, digest: Digest, steps: tuple[Step, ...]) -> str:
+    """Return why the plan cannot be approved, the most fundamental reason first."""
+    plan, judgement, state = incident.plan, incident.judgement, incident.summary.state
+    if plan is None or judgement is None:
+        return "there is no judged plan yet"
+    if state is not State.AWAITING:
+        return f"the incident is {state.value}, it does not await a decision"
+    if digest != incident.plan_digest or digest != judgement.plan:
+        return "the plan shown is not the plan that the hub names: its digest differs"
+    if len(judgement.commands) != len(plan.commands):
+        return f"{len(plan.commands)} commands, {len(judgement.commands)} verdicts"
+    if (plan.incident, plan.event, plan.host) != (
+        incident.summary.id,
+        incident.report.event,
+        incident.summary.host,
+    ):
+        return "the plan is of another incident, event or host"
+    verdicts = {judgement.verdict, *(step.judgement.verdict for step in steps)}
+    if Verdict.BLOCK in verdicts:
+        return "a command in it is BLOCKED: strike or change it, or ask for another plan"
+    if not any(step.runs for step in steps):
+        return "no command in it may run"
+    return ""
+
+
+def _caution(steps: tuple[Step, ...]) -> str:
+    """Return the warning for a skipped command that stands before one which changes something."""
+    for number, step in enumerate(steps, 1):
+        later = [n for n, s in enumerate(steps, 1) if n > number and s.runs and s.judgement.changes]
+        if not step.runs and later:
+            return f"command {number} is skipped, and command {later[0]} after it changes something"
+    return ""
+
+
+def same_matter(one: Incident, other: Incident) -> bool:
+    """Say whether what would be signed is the same in both forms of an incident."""
+    return _matter(one) == _matter(other)
+
+
+def _matter(incident: Incident) -> tuple[object, ...]:
+    return (
+        incident.summary.id,
+        incident.summary.state,
+        incident.plan,
+        incident.plan_digest,
+        incident.judgement,
+        incident.report.event,
+        incident.report.challenge,
+        incident.report.mode,
+    )
+
+
+def digits(offered: Offer) -> str:
+    """Return what a person has to type to approve: the first digits of the plan's digest."""
+    return offered.digest.removeprefix("sha256:")[:DIGITS]
+
+
+def rehearsed(incident: Incident) -> bool:
+    """Say whether this very plan has been through a dry-run."""
+    return any(result.outcome is Outcome.REHEARSED for result in incident.results)
+
+
+def request(
+    incident: Incident,
+    *,
+    choice: Choice,
+    mode: Mode,
+    operator: str,
+    reason: str,
+    now_ms: int,
+) -> DecideRequest:
+    """Return the decision on `incident` as it goes to the hub: the statement's exact bytes.
+
+    Raises OperatorError where there is no judged plan, where the plan is not the one its digest names,
+    or where a rejection has no reason.
+    """
+    plan, judgement = incident.plan, incident.judgement
+    if plan is None or judgement is None:
+        raise OperatorError("there is no judged plan to decide on", hint="wait, or take over")
+    if canonical.digest_of(plan) != incident.plan_digest:
+        raise OperatorError("the plan is not the one that its digest names", hint="read it again")
+    if choice is Choice.REJECT and not reason.strip():
+        raise OperatorError("a rejection needs a reason", hint="the next person reads it")
+    statement = Statement(
+        choice=choice,
+        incident=incident.summary.id,
+        event=incident.report.event,
+        host=incident.summary.host,
+        plan=canonical.digest_of(plan),
+        policy=judgement.policy,
+        challenge=incident.report.challenge,
+        mode=mode,
+        operator=operator,
+        reason=reason,
+        issued_ms=now_ms,
+        expires_ms=now_ms + LIFE_MS,
+    )
+    return DecideRequest(
+        incident=incident.summary.id, statement=canonical.encode(statement).decode()
+    )

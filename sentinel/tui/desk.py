@@ -1,0 +1,38 @@
+"""What every screen has before it: the store, the way to ask the hub, the clock, and how to paint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sentinel.domain import Value
+from sentinel.tui.render.frame import Options, read_only
+from sentinel.tui.store import Snapshot, Store
+from sentinel.tui.widgets.paint import Paint
+
+
+class Desk:
+    """Shared by the screens of one program; it holds, and does nothing by itself."""
+
+    def __init__(
+        self,
+        store: Store,
+        ask: Callable[[Value], None],
+        clock: Callable[[], int],
+        options: Options,
+    ) -> None:
+        """`ask` sends a request to the hub; the answer comes as a message. `clock` is in ms."""
+        self.store = store
+        self.ask = ask
+        self.clock = clock
+        self.options = options
+        self.paint = Paint(mono=options.mono, ascii_only=options.ascii)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        return self.store.snapshot()
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing may be decided now, or nothing where it may."""
+        return read_only(self.snapshot, self.clock(), self.options)

@@ -1,0 +1,119 @@
+"""Words and signs that stand for values: verdicts, states, severities. Never a colour alone."""
+
+from __future__ import annotations
+
+from sentinel.domain import Kind, Outcome, Severity, Stage, State, Verdict
+from sentinel.lifecycle import SERVED_BY, Server
+from sentinel.tui.line import Line, Piece, Tone, line, text
+
+# What rises with danger rises in case too, so that it is legible without colour.
+VERDICT_WORD = {Verdict.ALLOW: "allow", Verdict.REVIEW: "REVIEW", Verdict.BLOCK: "BLOCK"}
+VERDICT_SIGN = {Verdict.ALLOW: "✓", Verdict.REVIEW: "?", Verdict.BLOCK: "✗"}
+VERDICT_MARK = {Verdict.ALLOW: " ", Verdict.REVIEW: "~", Verdict.BLOCK: "^"}
+VERDICT_TONE = {
+    Verdict.ALLOW: Tone.ALLOW,
+    Verdict.REVIEW: Tone.REVIEW,
+    Verdict.BLOCK: Tone.BLOCK,
+}
+VERDICT_MEANING = {
+    Verdict.ALLOW: "the node runs it when the plan is approved",
+    Verdict.REVIEW: "shown to a person; the node skips it, whoever approves",
+    Verdict.BLOCK: "never runs, and the plan cannot be approved as it is",
+}
+_RANK = {Verdict.ALLOW: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
+
+SEVERITY_WORD = {Severity.INFO: "info", Severity.WARNING: "WARN", Severity.CRITICAL: "CRIT"}
+SEVERITY_TONE = {Severity.INFO: Tone.DIM, Severity.WARNING: Tone.WARN, Severity.CRITICAL: Tone.BAD}
+SEVERITY_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+# The longest word is ten cells; those that wait for a person are in capitals.
+STATE_WORD = {
+    State.REPORTED: "reasoning",
+    State.PLANNED: "judging",
+    State.AWAITING: "AWAITING",
+    State.REFUSED: "REFUSED",
+    State.APPROVED: "approved",
+    State.EXECUTING: "executing",
+    State.EXECUTED: "verifying",
+    State.FAILED: "FAILED",
+    State.UNRESOLVED: "UNRESOLVED",
+    State.MANUAL: "MANUAL",
+    State.RESOLVED: "resolved",
+    State.CLOSED: "closed",
+}
+STATE_MEANING = {
+    State.REPORTED: "waiting for a plan",
+    State.PLANNED: "the plan is being judged",
+    State.AWAITING: "waiting for your decision",
+    State.REFUSED: "nothing in the plan may run: ask again, or take over",
+    State.APPROVED: "waiting for the node to collect the plan",
+    State.EXECUTING: "the node is running the plan",
+    State.EXECUTED: "all ran; watching whether the signal recovers",
+    State.FAILED: "a command failed; watching whether the signal recovers",
+    State.UNRESOLVED: "the plan ran and the signal did not recover: ask again, or take over",
+    State.MANUAL: "in a person's hands",
+    State.RESOLVED: "the signal recovered",
+    State.CLOSED: "closed by hand",
+}
+_STATE_TONE = {State.RESOLVED: Tone.GOOD, State.CLOSED: Tone.DIM, State.FAILED: Tone.BAD}
+
+KIND_WORD = {Kind.FD_EXHAUSTION: "open_files"}  # the others are their own names, within 11 cells
+
+OUTCOME_WORD = {
+    Outcome.RUNNING: "running",
+    Outcome.RAN: "done",
+    Outcome.FAILED: "FAILED",
+    Outcome.TIMED_OUT: "TIMED OUT",
+    Outcome.SKIPPED: "skipped",
+    Outcome.REHEARSED: "rehearsed",
+    Outcome.INTERRUPTED: "INTERRUPTED",
+}
+OUTCOME_TONE = {
+    Outcome.RAN: Tone.GOOD,
+    Outcome.REHEARSED: Tone.GOOD,
+    Outcome.RUNNING: Tone.STRONG,
+    Outcome.SKIPPED: Tone.DIM,
+    Outcome.FAILED: Tone.BAD,
+    Outcome.TIMED_OUT: Tone.BAD,
+    Outcome.INTERRUPTED: Tone.BAD,
+}
+
+STAGES = tuple(Stage)
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Return the worst of `verdicts`; of none it is REVIEW, for nothing has been judged."""
+    return max(verdicts, key=_RANK.__getitem__, default=Verdict.REVIEW)
+
+
+def worse(one: Verdict, other: Verdict) -> bool:
+    """Say whether `one` is worse than `other`."""
+    return _RANK[one] > _RANK[other]
+
+
+def needs_you(state: State) -> bool:
+    """Say whether it is a person's turn."""
+    return SERVED_BY[state] is Server.OPERATOR
+
+
+def verdict(value: Verdict | None) -> Line:
+    """Return sign and word of a verdict: `✗ BLOCK`; a dash where nothing was judged yet."""
+    if value is None:
+        return line(text("-", Tone.DIM))
+    return line(text(f"{VERDICT_SIGN[value]} {VERDICT_WORD[value]}", VERDICT_TONE[value]))
+
+
+def severity(value: Severity) -> Piece:
+    """Return the word of a severity in its tone."""
+    return text(SEVERITY_WORD[value], SEVERITY_TONE[value])
+
+
+def state(value: State) -> Piece:
+    """Return the word of a state in its tone."""
+    tone = Tone.STRONG if needs_you(value) else _STATE_TONE.get(value, Tone.PLAIN)
+    return text(STATE_WORD[value], tone)
+
+
+def kind(value: Kind) -> str:
+    """Return the word of a failure class."""
+    return KIND_WORD.get(value, value.value)

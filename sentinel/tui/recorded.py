@@ -1,0 +1,318 @@
+"""A recording that answers like a hub: `sentinel-tui --demo`, the pictures and the tests use it.
+
+Nothing here runs anything. The incidents are domain values read from a file; a decision plays the
+continuation that was recorded for it, at the speed at which it was recorded. The checks that the hub
+makes of a decision are made here too, so that what the demo lets through, a hub would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import importlib.resources
+import itertools
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from sentinel import canonical, errors, protocol
+from sentinel.domain import (
+    Admission,
+    AgentStatus,
+    AuditRecord,
+    Choice,
+    CommandResult,
+    Digest,
+    Incident,
+    Mode,
+    Move,
+    Stage,
+    State,
+    Statement,
+    Value,
+    Verification,
+)
+from sentinel.lifecycle import TERMINAL, Event, advance
+
+SIGN_OF_LIFE_S = 5.0
+STATEMENT_BYTES = 8192
+
+_ACTS = {
+    protocol.Action.ASK_AGAIN: Event.ASKED_AGAIN,
+    protocol.Action.TAKE_OVER: Event.TAKEN_OVER,
+    protocol.Action.CLOSE: Event.CLOSED_BY_HAND,
+}
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """What happens to an incident `after_ms` after the step before."""
+
+    after_ms: int
+    state: State
+    stage: Stage
+    action: str
+    actor: str
+    text: str
+    admission: Admission | None = None
+    result: CommandResult | None = None
+    verification: Verification | None = None
+    challenge: str | None = None  # the node's fresh one, after a rehearsal
+
+
+class Recorded(Value, frozen=True, kw_only=True):
+    """An incident and what follows, by itself or upon an approval."""
+
+    incident: Incident
+    alone: tuple[Step, ...] = ()
+    rehearsal: tuple[Step, ...] = ()
+    live: tuple[Step, ...] = ()
+
+
+class Recording(Value, frozen=True, kw_only=True):
+    """A whole recorded hub. `at_ms` is when the recording begins: the demo's clock starts there."""
+
+    at_ms: int
+    status: protocol.HubStatus
+    incidents: tuple[Recorded, ...]
+    agents: tuple[AgentStatus, ...]
+    audit: tuple[AuditRecord, ...]
+
+
+def load() -> Recording:
+    """Return the recording that is part of the package."""
+    data = importlib.resources.files("sentinel.tui").joinpath("recorded.json").read_bytes()
+    return msgspec.json.decode(data, type=Recording)
+
+
+class RecordedHub:
+    """A `client.Port` over a recording."""
+
+    def __init__(
+        self, recording: Recording, clock: Callable[[], int], *, alone: bool = True
+    ) -> None:
+        """`clock` runs in the recording's time; `alone` lets incidents go on by themselves."""
+        self._recording = recording
+        self._clock = clock
+        self._by_id = {r.incident.summary.id: r for r in recording.incidents}
+        self._now = {i: r.incident for i, r in self._by_id.items()}
+        self._revision = max((i.summary.revision for i in self._now.values()), default=0)
+        self._audit = list(recording.audit)
+        self._due: list[tuple[int, int, str, Step]] = []  # when, tie-break, incident, step
+        self._tie = itertools.count()
+        self._changed = asyncio.Event()
+        if alone:
+            for name, recorded in self._by_id.items():
+                self._play(name, recorded.alone)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    async def call(self, request: Value) -> Value:
+        """Answer as the hub would; OperatorError or ConflictError where it would refuse."""
+        match request:
+            case protocol.StatusRequest():
+                return self._status()
+            case protocol.ListRequest():
+                return self._page(request)
+            case protocol.GetRequest():
+                return self._get(request.incident)
+            case protocol.DecideRequest():
+                return self._decide(request)
+            case protocol.ActRequest():
+                return self._act(request)
+            case protocol.AgentsRequest():
+                return protocol.Agents(agents=self._recording.agents)
+            case protocol.AuditRequest():
+                return self._audit_page(request)
+            case _:
+                raise errors.OperatorError(
+                    "the recording cannot judge a new plan", hint="try it with `sentinel demo`"
+                )
+
+    async def watch(self, since: int) -> AsyncIterator[protocol.Update]:
+        """Yield the status, what changed after `since`, and then the recording as it plays."""
+        while True:
+            yield protocol.Update(revision=since, status=self._status())
+            self._changed.clear()
+            self._advance()
+            for incident in sorted(self._now.values(), key=lambda i: i.summary.revision):
+                if incident.summary.revision > since:
+                    since = incident.summary.revision
+                    yield protocol.Update(revision=since, summary=incident.summary)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for a decision, the next step, or the next sign of life."""
+        delay = SIGN_OF_LIFE_S
+        if self._due:
+            delay = min(delay, max(0.0, (self._due[0][0] - self._clock()) / 1000))
+        try:
+            async with asyncio.timeout(delay):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _play(self, incident: str, steps: tuple[Step, ...]) -> None:
+        at_ms = self._clock()
+        for step in steps:
+            at_ms += step.after_ms
+            heapq.heappush(self._due, (at_ms, next(self._tie), incident, step))
+
+    def _advance(self) -> None:
+        """Apply the steps whose time has come."""
+        while self._due and self._due[0][0] <= self._clock():
+            at_ms, _, name, step = heapq.heappop(self._due)
+            self._apply(name, step, at_ms)
+
+    def _apply(self, name: str, step: Step, at_ms: int) -> None:
+        before = self._now[name]
+        if before.summary.state in TERMINAL:
+            return
+        report = before.report
+        if step.challenge is not None:
+            report = msgspec.structs.replace(report, challenge=step.challenge)
+        results = before.results
+        if step.result is not None:
+            index = step.result.index
+            results = (*(r for r in results if r.index != index), step.result)
+        move = Move(
+            at_ms=at_ms,
+            stage=step.stage,
+            action=step.action,
+            actor=step.actor,
+            state=step.state,
+            text=step.text,
+        )
+        after = msgspec.structs.replace(
+            before,
+            report=report,
+            results=results,
+            admission=step.admission or before.admission,
+            verification=step.verification or before.verification,
+        )
+        self._moved(after, move)
+
+    def _moved(self, incident: Incident, move: Move) -> Incident:
+        """Store `incident` as it is after `move`, under the next revision, with its audit record."""
+        self._revision += 1
+        summary = msgspec.structs.replace(
+            incident.summary, state=move.state, revision=self._revision, updated_ms=move.at_ms
+        )
+        after = msgspec.structs.replace(incident, summary=summary, moves=(*incident.moves, move))
+        self._now[summary.id] = after
+        body = canonical.encode(move).decode()
+        previous = self._audit[-1].hash if self._audit else ""
+        self._audit.append(
+            AuditRecord(
+                seq=self._audit[-1].seq + 1 if self._audit else 1,
+                at_ms=move.at_ms,
+                action=move.action,
+                actor=move.actor,
+                incident=summary.id,
+                body=body,
+                hash=canonical.digest((previous + body).encode()),
+            )
+        )
+        self._changed.set()
+        return after
+
+    def _status(self) -> protocol.HubStatus:
+        states = [incident.summary.state for incident in self._now.values()]
+        return msgspec.structs.replace(
+            self._recording.status,
+            now_ms=self._clock(),
+            open_incidents=sum(state not in TERMINAL for state in states),
+            need_decision=states.count(State.AWAITING),
+        )
+
+    def _page(self, request: protocol.ListRequest) -> protocol.Page:
+        newest = sorted((i.summary for i in self._now.values()), key=lambda s: s.id, reverse=True)
+        chosen = [
+            summary
+            for summary in newest
+            if not (request.open_only and summary.state in TERMINAL)
+            and (request.before is None or summary.id < request.before)
+        ]
+        return protocol.Page(
+            summaries=tuple(chosen[: request.limit]),
+            revision=self._revision,
+            more=len(chosen) > request.limit,
+        )
+
+    def _get(self, incident: str) -> Incident:
+        try:
+            return self._now[incident]
+        except KeyError:
+            raise errors.OperatorError(f"there is no incident {incident}") from None
+
+    def _audit_page(self, request: protocol.AuditRequest) -> protocol.AuditPage:
+        records = [r for r in self._audit if request.incident in (None, r.incident)]
+        if request.after < 0:
+            return protocol.AuditPage(records=tuple(records[-request.limit :]))
+        later = [record for record in records if record.seq > request.after]
+        return protocol.AuditPage(records=tuple(later[: request.limit]))
+
+    def _decide(self, request: protocol.DecideRequest) -> Incident:
+        statement = canonical.decode(Statement, request.statement.encode(), limit=STATEMENT_BYTES)
+        incident = self._get(statement.incident)
+        self._check(statement, incident)
+        approved = statement.choice is Choice.APPROVE
+        event = Event.APPROVED if approved else Event.REJECTED
+        move = Move(
+            at_ms=self._clock(),
+            stage=Stage.APPROVE,
+            action=event.value,
+            actor=f"operator:{statement.operator}",
+            state=advance(incident.summary.state, event),
+            text=f"{event.value} by {statement.operator}, {statement.mode.value}"
+            + (f": {statement.reason}" if statement.reason else ""),
+        )
+        decided = msgspec.structs.replace(
+            incident, decision=statement, decider=statement.operator, results=(), admission=None
+        )
+        after = self._moved(decided, move)
+        if approved:
+            recorded = self._by_id[statement.incident]
+            live = statement.mode is Mode.LIVE
+            self._play(statement.incident, recorded.live if live else recorded.rehearsal)
+        return after
+
+    def _check(self, statement: Statement, incident: Incident) -> None:
+        """Raise ConflictError unless `statement` is about the incident as it is now."""
+        advance(incident.summary.state, Event.APPROVED)
+        now = (
+            incident.report.event,
+            incident.summary.host,
+            incident.plan_digest,
+            incident.judgement.policy if incident.judgement else Digest(""),
+            incident.report.challenge,
+        )
+        said = (
+            statement.event,
+            statement.host,
+            statement.plan,
+            statement.policy,
+            statement.challenge,
+        )
+        if said != now or not statement.issued_ms <= self._clock() < statement.expires_ms:
+            raise errors.ConflictError(
+                "the incident has changed since you read it", hint="read it again"
+            )
+
+    def _act(self, request: protocol.ActRequest) -> Incident:
+        incident = self._get(request.incident)
+        if incident.summary.revision != request.revision:
+            raise errors.ConflictError(
+                "the incident has changed since you read it", hint="read it again"
+            )
+        event = _ACTS[request.action]
+        operator = self._recording.status.operator
+        move = Move(
+            at_ms=self._clock(),
+            stage=Stage.APPROVE,
+            action=event.value,
+            actor=f"operator:{operator}",
+            state=advance(incident.summary.state, event),
+            text=f"{event.value} by {operator}: {request.note}",
+        )
+        return self._moved(incident, move)

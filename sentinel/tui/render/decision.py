@@ -1,0 +1,106 @@
+"""The decision dialog's text: what you see is what you sign, every word of it."""
+
+from __future__ import annotations
+
+from sentinel.domain import Mode
+from sentinel.tui import human, look
+from sentinel.tui.decide import DIGITS, LIFE_MS, Offer, Step, rehearsed
+from sentinel.tui.line import EMPTY, Line, Tone, line, text, wrap
+from sentinel.tui.render import command as render_command
+
+MODE_WORD = {
+    Mode.DRY_RUN: "DRY-RUN: the node rehearses it and changes nothing",
+    Mode.LIVE: "LIVE: the node does it",
+}
+_LABEL = 9
+
+
+def document(offered: Offer, mode: Mode, operator: str, cells: int) -> list[Line]:
+    """Return what an approval says, in full."""
+    host = offered.incident.summary.host
+    lines = wrap(f"Approving lets {host} do this, in this order, as decided by {operator}:", cells)
+    lines.append(EMPTY)
+    for number, step in enumerate(offered.steps, 1):
+        lines += _step(number, step, mode, cells)
+    lines.append(EMPTY)
+    for name, value, tone in _facts(offered, mode):
+        lines += wrap(value, cells, tone, first=line(text(f"{name:<{_LABEL}}", Tone.STRONG)))
+    return lines
+
+
+def _step(number: int, step: Step, mode: Mode, cells: int) -> list[Line]:
+    word = look.verdict(step.judgement.verdict)
+    gap = " " * (9 - len("".join(piece.text for piece in word)))
+    runs = "RUN " if mode is Mode.LIVE else "TRY "
+    will = text(runs if step.runs else "SKIP", Tone.STRONG if step.runs else Tone.DIM)
+    head = line(f"{number:>2} ", *word, gap, will, "  ")
+    lines = render_command.source(step.command.text, step.judgement, cells, first=head)
+    lines += [line(" " * 18, *odd) for odd in render_command.strange(step.command.text)]
+    if step.reason:
+        lines += wrap(f"skipped: {step.reason}", cells, Tone.REVIEW, first=line(" " * 18))
+    return lines
+
+
+def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
+    plan, judgement = offered.incident.plan, offered.incident.judgement
+    if plan is None or judgement is None:
+        return []
+    recovery = plan.recovery
+    below = human.reading(recovery.metric, recovery.clear_below)
+    subject = f" of {recovery.subject}" if recovery.subject else ""
+    verify = (
+        f"{human.METRIC_WORDS[recovery.metric]}{subject} below {below} for"
+        f" {human.duration(recovery.clear_for_ms)}, within {human.duration(recovery.deadline_ms)}"
+    )
+    facts = [
+        ("mode", MODE_WORD[mode] + _mode_note(offered), Tone.STRONG),
+        ("node", f"{plan.host} only, for incident {offered.incident.summary.id}", Tone.PLAIN),
+        ("plan", f"revision {plan.revision} by {plan.engine}, {offered.digest}", Tone.PLAIN),
+        ("policy", judgement.policy, Tone.PLAIN),
+        ("verify", verify, Tone.PLAIN),
+        ("undo", _undo(offered), Tone.PLAIN),
+        ("life", f"{human.duration(LIFE_MS)} from the moment you decide", Tone.PLAIN),
+    ]
+    if judgement.policy != offered.incident.report.policy:
+        drift = "the node judges with another policy than the hub: it will refuse"
+        facts.append(("drift", drift, Tone.WARN))
+    return facts
+
+
+def _mode_note(offered: Offer) -> str:
+    if Mode.LIVE not in offered.modes:
+        return " (this node or the hub permits nothing else)"
+    return " (rehearsed once)" if rehearsed(offered.incident) else " (t changes it)"
+
+
+def _undo(offered: Offer) -> str:
+    known = [
+        f"{number}: {step.command.undo}"
+        for number, step in enumerate(offered.steps, 1)
+        if step.runs and step.judgement.changes and step.command.undo
+    ]
+    if known:
+        return "; ".join(known)
+    changing = any(step.runs and step.judgement.changes for step in offered.steps)
+    return "nothing is recorded" if changing else "not needed: nothing in it changes anything"
+
+
+def rejection(offered: Offer, operator: str, cells: int) -> list[Line]:
+    """Return what a rejection says."""
+    summary = offered.incident.summary
+    lines = wrap(f"Rejecting the plan for {summary.host}, as {operator}:", cells)
+    lines.append(EMPTY)
+    for number, step in enumerate(offered.steps, 1):
+        head = line(f"{number:>2} ", *look.verdict(step.judgement.verdict), "  ")
+        lines += wrap(step.command.text, cells, first=head)
+    lines.append(EMPTY)
+    words = "Nothing runs. The incident stays open, in a person's hands, with your reason on it."
+    return [*lines, *wrap(words, cells)]
+
+
+def prompt(offered: Offer, mode: Mode, *, again: bool) -> str:
+    """Return what has to be typed to approve."""
+    if again:
+        return f"CAUTION: {offered.caution}. Type the {DIGITS} digits once more to accept that."
+    what = "rehearse it" if mode is Mode.DRY_RUN else "DO IT"
+    return f"type the first {DIGITS} digits of the plan's digest, then Enter, to {what}"

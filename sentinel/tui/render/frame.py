@@ -1,0 +1,152 @@
+"""What stands around every screen: header, banner, status and footer, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sentinel.domain import Mode, Value
+from sentinel.tui import human
+from sentinel.tui.line import EMPTY, Line, Tone, clip, joined, line, pad, spread, text
+from sentinel.tui.store import Phase, Snapshot, stale
+
+KEY_WORDS = {
+    "enter": "↵",
+    "slash": "/",
+    "question_mark": "?",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "ctrl+d": "C-d",
+    "ctrl+u": "C-u",
+    "ctrl+l": "C-l",
+    "ctrl+c": "C-c",
+}
+
+
+class Key(NamedTuple):
+    """A key as the footer and the help tell it."""
+
+    keys: str  # comma-separated, as Textual names them
+    what: str
+    more: str = ""
+    shown: bool = True
+
+
+class Options(Value, frozen=True, kw_only=True):
+    """How the terminal was asked to be."""
+
+    demo: bool = False
+    read_only: bool = False
+    ascii: bool = False
+    mono: bool = False
+
+
+def key_word(keys: str) -> str:
+    """Return how a person calls the keys: `↵`, `/`, `j ↓`."""
+    return " ".join(KEY_WORDS.get(key, key) for key in keys.split(","))
+
+
+def header(
+    path: Sequence[str], snapshot: Snapshot, now_ms: int, options: Options, cells: int
+) -> Line:
+    """Return the first line: where one is, and how the hub is."""
+    tag = line(text(" DEMO ", Tone.ALARM)) if options.demo else EMPTY
+    left = (*tag, text(" " + " > ".join(path), Tone.BAR))
+    return spread(left, _hub(snapshot, now_ms, options), cells, Tone.BAR)
+
+
+def _hub(snapshot: Snapshot, now_ms: int, options: Options) -> Line:
+    status, link = snapshot.status, snapshot.link
+    if stale(link, now_ms):
+        return line(text(f" {_away(snapshot, now_ms)} ", Tone.ALARM))
+    if status is None:
+        return line(text("connecting ", Tone.BAR))
+    words = ["hub ok", "LIVE" if status.mode is Mode.LIVE else "dry-run", status.operator or "?"]
+    if reason := read_only(snapshot, now_ms, options):
+        words.append(f"READ ONLY ({reason})")
+    return line(text("  ".join(words) + " ", Tone.BAR))
+
+
+def _away(snapshot: Snapshot, now_ms: int) -> str:
+    link = snapshot.link
+    if link.phase is Phase.CONNECTING:
+        return "connecting"
+    since = f"STALE {human.age(now_ms - link.heard_ms)}" if link.heard_ms else "NO HUB"
+    if link.phase is Phase.UP:
+        return f"{since}: the hub is silent  READ ONLY"
+    wait = max(0, link.retry_ms - now_ms)
+    return f"{since}: retry in {-(-wait // 1000)}s  READ ONLY"
+
+
+def banner(snapshot: Snapshot, now_ms: int, options: Options) -> str:
+    """Return the sentence that everybody has to know now, or nothing: the hub is away, a demo runs."""
+    link, status = snapshot.link, snapshot.status
+    if link.phase is Phase.LOST:
+        return f"hub unreachable: {link.why}"
+    if stale(link, now_ms) and link.phase is Phase.UP:
+        return "hub silent: what is shown may no longer be true"
+    if status is not None and not status.engine_ready:
+        return f"engine {status.engine} not ready: {status.engine_note}"
+    return "recorded incidents: nothing here runs on any host" if options.demo else ""
+
+
+def read_only(snapshot: Snapshot, now_ms: int, options: Options) -> str:
+    """Return why nothing may be decided now, or nothing where it may."""
+    if options.read_only:
+        return "--read-only"
+    if stale(snapshot.link, now_ms):
+        return "the hub is stale"
+    if snapshot.status is not None and snapshot.status.role == "viewer":
+        return "you are a viewer"
+    return ""
+
+
+def notice(words: str, cells: int, *, bad: bool = False) -> Line:
+    """Return the status line: what happened last."""
+    return pad(line(text(f" {words}" if words else "", Tone.BAD if bad else Tone.STRONG)), cells)
+
+
+def footer(keys: Sequence[Key], cells: int) -> Line:
+    """Return the keys that work here; those that do not fit are in the help."""
+    shown = [key for key in keys if key.shown]
+    last = [key for key in shown if key.keys == "question_mark"]
+    entries = [_entry(key) for key in shown if key not in last]
+    end = [_entry(key) for key in last]
+    gap = line(text("  ", Tone.BAR))
+    while entries and _cells(entries + end) > cells - 1:
+        entries.pop()
+    return pad((text(" ", Tone.BAR), *joined(entries + end, gap)), cells, Tone.BAR)
+
+
+def _cells(entries: list[Line]) -> int:
+    return sum(len("".join(p.text for p in entry)) + 2 for entry in entries)
+
+
+def _entry(key: Key) -> Line:
+    return line(text(f"{key_word(key.keys)} {key.what}", Tone.BAR))
+
+
+def help_rows(sections: Sequence[tuple[str, Sequence[Key]]], cells: int) -> list[Line]:
+    """Return the help of a screen: every key with what it does."""
+    rows: list[Line] = []
+    for title, keys in sections:
+        if not keys:
+            continue
+        rows.append(line(text(title, Tone.STRONG)))
+        rows += [
+            clip(line(text(f"  {key_word(key.keys):<14}"), text(key.more or key.what)), cells)
+            for key in keys
+        ]
+        rows.append(EMPTY)
+    return rows

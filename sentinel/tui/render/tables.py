@@ -1,0 +1,102 @@
+"""Nodes and the audit log: one line each."""
+
+from __future__ import annotations
+
+from sentinel.domain import AgentStatus, AuditRecord, Mode
+from sentinel.tui import human
+from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
+
+SKEW_MS = 2000  # more than this is worth a look: decisions have times in them
+EXPIRY_MS = 24 * human.HOUR
+WIDE = 110
+
+
+def node_titles(cells: int) -> Line:
+    """Return the column titles of the nodes."""
+    host = 28 if cells >= WIDE else 18
+    names = (("NODE", host), ("STATE", 5), ("SEEN", 5), ("MODE", 8), ("AGENT", 8))
+    more = (("CERT", 6), ("SKEW", 8), ("OPEN", 4), ("POLICY", 10))
+    columns = [cell(name, width, Tone.STRONG) for name, width in names + more]
+    return clip(joined(columns, line(" ")), cells)
+
+
+def node(agent: AgentStatus, now_ms: int, policy: str, cells: int) -> Line:
+    """Return one node; `policy` is the hub's, and another one is drift."""
+    host = 28 if cells >= WIDE else 18
+    up = agent.connected
+    left = agent.certificate_expires_ms - now_ms
+    drift = agent.policy != policy
+    columns = [
+        cell(agent.host, host),
+        cell("ok" if up else "LOST", 5, Tone.GOOD if up else Tone.BAD),
+        cell(f"{human.age(now_ms - agent.last_seen_ms):>5}", 5),
+        cell(
+            "LIVE" if agent.mode is Mode.LIVE else "dry-run",
+            8,
+            Tone.STRONG if agent.mode is Mode.LIVE else Tone.PLAIN,
+        ),
+        cell(agent.version or "-", 8),
+        _expiry(left),
+        _skew(agent.clock_skew_ms),
+        cell(f"{agent.open_incidents:>4}", 4),
+        cell("! DRIFT" if drift else "same", 10, Tone.WARN if drift else Tone.DIM),
+    ]
+    return clip(joined(columns, line(" ")), cells)
+
+
+def _expiry(left_ms: int) -> Line:
+    if left_ms <= 0:
+        return cell("OVER !", 6, Tone.BAD)
+    soon = left_ms < EXPIRY_MS
+    return cell(human.age(left_ms) + (" !" if soon else ""), 6, Tone.WARN if soon else Tone.PLAIN)
+
+
+def _skew(skew_ms: int) -> Line:
+    large = abs(skew_ms) > SKEW_MS
+    return cell(f"{skew_ms:+d}ms{' !' if large else ''}", 8, Tone.WARN if large else Tone.PLAIN)
+
+
+def node_counts(agents: tuple[AgentStatus, ...], policy: str) -> str:
+    """Return what stands above the nodes."""
+    up = sum(agent.connected for agent in agents)
+    drift = sum(agent.policy != policy for agent in agents)
+    return (
+        f"{len(agents)} nodes  {up} connected  {len(agents) - up} LOST  {drift} with another policy"
+    )
+
+
+def audit_titles(cells: int) -> Line:
+    """Return the column titles of the audit log."""
+    names = (("SEQ", 8), ("TIME UTC", 8), ("WHO", 16), ("ACTION", 16), ("ID", 4), ("HASH", 8))
+    return clip(joined([cell(n, w, Tone.STRONG) for n, w in names], line(" ")), cells)
+
+
+def audit(record: AuditRecord, cells: int) -> Line:
+    """Return one record."""
+    columns = [
+        cell(record.seq, 8),
+        cell(human.clock(record.at_ms), 8),
+        cell(record.actor, 16),
+        cell(record.action, 16, Tone.STRONG),
+        cell(human.short_id(record.incident) or "-", 4),
+        cell(record.hash.removeprefix("sha256:"), 8, Tone.DIM),
+        line(text(record.body, Tone.DIM)),
+    ]
+    return clip(joined(columns, line(" ")), cells)
+
+
+def record(of: AuditRecord, cells: int) -> list[Row]:
+    """Return one record in full: the bytes that were hashed, as they are."""
+    facts = [
+        ("seq", str(of.seq)),
+        ("time", human.date(of.at_ms)),
+        ("who", of.actor),
+        ("action", of.action),
+        ("incident", of.incident or "-"),
+        ("hash", of.hash),
+    ]
+    lines = [rule(f"RECORD {of.seq}", cells)]
+    for name, value in facts:
+        lines += wrap(value, cells, first=line(text(f"{name:<10}", Tone.STRONG)))
+    lines += [rule("BODY, exactly as it was hashed", cells), *wrap(of.body, cells)]
+    return [Row(of_line) for of_line in lines]

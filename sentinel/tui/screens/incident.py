@@ -1,0 +1,166 @@
+"""One incident: what, why, plan, run, timeline; and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from sentinel.domain import Choice, Incident, Mode, State, Verdict
+from sentinel.lifecycle import TRANSITIONS, Event
+from sentinel.protocol import Action, GetRequest
+from sentinel.tui import decide, human, look
+from sentinel.tui.client import Refused
+from sentinel.tui.desk import Desk
+from sentinel.tui.line import Row, line, text
+from sentinel.tui.render import incident as render
+from sentinel.tui.screens.act import ActPage
+from sentinel.tui.screens.command import CommandPage
+from sentinel.tui.screens.decide import DecidePage
+from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.pager import Pager
+from sentinel.tui.widgets.lines import Browser
+
+_ACTIONS = {
+    "again": (Action.ASK_AGAIN, Event.ASKED_AGAIN),
+    "take": (Action.TAKE_OVER, Event.TAKEN_OVER),
+    "close": (Action.CLOSE, Event.CLOSED_BY_HAND),
+}
+
+
+class IncidentPage(Page):
+    """Everything about one incident."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("enter", "nothing", "look", "look at the command or output under the cursor"),
+        key("a", "approve", "approve", "approve the plan: opens the statement, decides nothing yet"),
+        key("r", "reject", "reject", "reject the plan with a reason"),
+        key("n", "next", "next finding", "go to the next command that is not allowed"),
+        key("p", "again", "another plan", "ask the engine for another plan"),
+        key("m", "take", "take over", "take it over: no plan, a person does it"),
+        key("c", "close", "close", "close it with a note on what was done"),
+    ]
+
+    def __init__(self, desk: Desk, incident: str) -> None:
+        """Show the incident of that id."""
+        super().__init__(desk)
+        self._id = incident
+        self._doc = Browser(desk.paint, id="doc")
+        self._asked = -1  # the revision that was asked for last
+
+    @property
+    def incident(self) -> Incident | None:
+        """The incident as it was last fetched."""
+        return self.desk.store.incidents.get(self._id)
+
+    def path(self) -> Sequence[str]:
+        """Return where one is."""
+        incident = self.incident
+        what = f"{incident.summary.host} {look.kind(incident.summary.kind)}" if incident else ""
+        return ("sentinel", f"{human.short_id(self._id)} {what}".strip())
+
+    def body(self) -> Iterable[Widget]:
+        """Return the widgets."""
+        return (self._doc,)
+
+    def draw(self) -> None:
+        """Show the incident, and ask for it where the list knows a newer form."""
+        self._fetch()
+        incident = self.incident
+        if incident is None:
+            self._doc.show([Row(line(text("asking the hub for this incident")))])
+            return
+        self._doc.show(render.document(incident, self.desk.clock(), self._doc.room))
+
+    def _fetch(self) -> None:
+        """Ask for the incident once for every revision of it."""
+        wanted = self.desk.store.known_revision(self._id)
+        if self.desk.store.outdated(self._id) and wanted != self._asked:
+            self._asked = wanted
+            self.desk.ask(GetRequest(incident=self._id))
+
+    def refused(self, message: Refused) -> None:
+        """Say why, and ask again upon the next change."""
+        self._asked = -1 if isinstance(message.request, GetRequest) else self._asked
+        super().refused(message)
+
+    def on_browser_opened(self, message: Browser.Opened) -> None:
+        """Open the command, or what it printed."""
+        incident = self.incident
+        kind, _, number = message.row.partition(":")
+        if incident is None:
+            return
+        if kind == "command":
+            self.app.push_screen(CommandPage(self.desk, self._id, int(number)))
+            return
+        result = next(r for r in incident.results if r.index == int(number))
+        plan = incident.plan
+        name = plan.commands[result.index].text if plan and result.index < len(plan.commands) else ""
+        desk = self.desk
+        self.app.push_screen(
+            Pager(
+                desk,
+                (*self.path(), f"output of {result.index + 1}"),
+                lambda cells: render.output_document(result, name, desk.clock(), cells),
+            )
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what the incident's state and the plan permit, and nothing while read-only."""
+        incident = self.incident
+        if action in ("approve", "reject", *_ACTIONS):
+            if incident is None or self.desk.read_only:
+                return False
+            return self._may(action, incident)
+        return super().check_action(action, parameters)
+
+    def _may(self, action: str, incident: Incident) -> bool:
+        state = incident.summary.state
+        if action == "approve":
+            return not decide.offer(incident, Mode.DRY_RUN).refusal
+        if action == "reject":
+            return state is State.AWAITING
+        return _ACTIONS[action][1] in TRANSITIONS[state]
+
+    def action_approve(self) -> None:
+        """Open the statement; nothing is decided by this key."""
+        self.app.push_screen(DecidePage(self.desk, self._id, Choice.APPROVE))
+
+    def action_reject(self) -> None:
+        """Open the rejection; nothing is decided by this key."""
+        self.app.push_screen(DecidePage(self.desk, self._id, Choice.REJECT))
+
+    def action_again(self) -> None:
+        """Open the question whether another plan is wanted."""
+        self._act("again")
+
+    def action_take(self) -> None:
+        """Open the question whether to take it over."""
+        self._act("take")
+
+    def action_close(self) -> None:
+        """Open the note that closes it."""
+        self._act("close")
+
+    def _act(self, action: str) -> None:
+        self.app.push_screen(ActPage(self.desk, self._id, _ACTIONS[action][0]))
+
+    def action_next(self) -> None:
+        """Go to the next command that is not allowed."""
+        incident = self.incident
+        judgement = incident.judgement if incident else None
+        found = [
+            f"command:{number}"
+            for number, command in enumerate(judgement.commands if judgement else ())
+            if command.verdict is not Verdict.ALLOW
+        ]
+        if not found:
+            self.say("every command is allowed")
+            return
+        here = found.index(self._doc.stop) if self._doc.stop in found else -1
+        self._doc.go(found[(here + 1) % len(found)])
+
+    def action_nothing(self) -> None:
+        """Enter is the document's; it is named here for the footer and the help."""

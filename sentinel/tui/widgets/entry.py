@@ -1,0 +1,144 @@
+"""One line of typed text: no blink, no markup, no history, nothing that Textual's Input brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from sentinel.tui.line import Tone, line, text
+from sentinel.tui.widgets.paint import Paint
+
+MAX_CHARS = 400
+
+
+class Entry(Widget, can_focus=True):
+    """A labelled line to type in. What is pasted is text, never keys."""
+
+    @dataclass
+    class Changed(Message):
+        """The text is another one."""
+
+        entry: Entry
+
+    @dataclass
+    class Submitted(Message):
+        """Enter was pressed, at `at_s` of the monotonic clock."""
+
+        entry: Entry
+        at_s: float
+
+    def __init__(
+        self,
+        paint: Paint,
+        label: str,
+        *,
+        id: str,
+        accepts: Callable[[str], bool] = str.isprintable,
+        limit: int = MAX_CHARS,
+    ) -> None:
+        """`accepts` says which characters can be typed; the others go on to the screen's keys."""
+        super().__init__(id=id, markup=False)
+        self._paint = paint
+        self._label = label
+        self._accepts = accepts
+        self._limit = limit
+        self._text = ""
+        self._at = 0
+
+    @property
+    def value(self) -> str:
+        """What was typed."""
+        return self._text
+
+    def set(self, value: str) -> None:
+        """Replace what was typed."""
+        self._text, self._at = value[: self._limit], min(len(value), self._limit)
+        self._changed()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Say whether this key would be typed."""
+        return character is not None and character.isprintable() and self._accepts(character)
+
+    def on_key(self, event: events.Key) -> None:
+        """Type, edit, or leave the key to the screen."""
+        char = event.character
+        if event.key == "enter":
+            self.post_message(self.Submitted(self, event.time))
+        elif char is not None and self.check_consume_key(event.key, char):
+            self._insert(char)
+        elif not self._edit(event.key):
+            return
+        event.stop()
+        event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take the printable characters of what was pasted."""
+        event.stop()
+        one_line = " ".join(event.text[: 4 * self._limit].split())
+        self._insert("".join(c for c in one_line if c.isprintable() and self._accepts(c)))
+
+    def _insert(self, typed: str) -> None:
+        room = self._limit - len(self._text)
+        typed = typed[: max(0, room)]
+        self._text = self._text[: self._at] + typed + self._text[self._at :]
+        self._at += len(typed)
+        self._changed()
+
+    def _edit(self, key: str) -> bool:
+        """Carry out an editing key; say whether it was one."""
+        before, after = self._text[: self._at], self._text[self._at :]
+        match key:
+            case "backspace":
+                self._text, self._at = before[:-1] + after, max(0, self._at - 1)
+            case "delete":
+                self._text = before + after[1:]
+            case "ctrl+u":
+                self._text, self._at = after, 0
+            case "ctrl+w":
+                kept = before.rstrip().rpartition(" ")[0]
+                kept = f"{kept} " if kept else ""
+                self._text, self._at = kept + after, len(kept)
+            case "left":
+                self._at = max(0, self._at - 1)
+            case "right":
+                self._at = min(len(self._text), self._at + 1)
+            case "home":
+                self._at = 0
+            case "end":
+                self._at = len(self._text)
+            case _:
+                return False
+        self._changed()
+        return True
+
+    def _changed(self) -> None:
+        self.refresh(Region(0, 0, self.size.width, 1))
+        self.post_message(self.Changed(self))
+
+    def on_focus(self) -> None:
+        """Show the cursor."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Hide the cursor."""
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return the label, the text around the cursor, and the cursor itself while it is here."""
+        head = line(text(f"{self._label} > ", Tone.STRONG if self.has_focus else Tone.DIM))
+        room = max(1, self.size.width - cell_len(f"{self._label} > ") - 1)
+        start = max(0, self._at - room + 1)
+        before, under = self._text[start : self._at], self._text[self._at : self._at + 1]
+        after = self._text[self._at + 1 : start + room]
+        if not self.has_focus:
+            return self._paint.strip(line(*head, before + under + after), self.size.width)
+        # An underscore stands where the next character goes: it is there without colour as well.
+        cursor = text(under or "_", Tone.HERE)
+        return self._paint.strip(line(*head, before, cursor, after), self.size.width)

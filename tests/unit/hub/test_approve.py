@@ -1,0 +1,302 @@
+"""A decision counts only if it is the person's own, about what there is now, and the first."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from sentinel import canonical, errors
+from sentinel.domain import Choice, Command, Mode, Signature, State, Statement
+from sentinel.hub import approve
+from sentinel.hub.persist import Store
+from sentinel.protocol import Action, ActRequest, DecideRequest, Finish, ReviseRequest
+from tests.unit.hub import builders as b
+from tests.unit.hub import databases
+
+OTHER = "sha256:" + "0" * 64
+
+
+async def send(store, said, operator="alice", hub_mode=Mode.LIVE, now_ms=b.NOW):
+    return await approve.decide(store, operator, b.request(said), now_ms, hub_mode=hub_mode)
+
+
+# ---------------------------------------------------------------- the order of the checks
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"operator": "bob"}, errors.OperatorError, "bob's, and the connection is alice's"),
+        ({"plan": OTHER}, errors.ConflictError, "statement's plan"),
+        ({"policy": OTHER}, errors.ConflictError, "statement's policy"),
+        ({"challenge": "0" * 32}, errors.ConflictError, "statement's challenge"),
+        ({"host": "web2"}, errors.ConflictError, "statement's host"),
+        ({"event": "other"}, errors.ConflictError, "statement's event"),
+        ({"issued_ms": b.NOW + 60_001}, errors.OperatorError, "in the future"),
+        ({"expires_ms": b.NOW}, errors.OperatorError, "expired 0 ms ago"),
+        ({"expires_ms": b.NOW + 3_600_001}, errors.OperatorError, "lives longer"),
+        ({"choice": Choice.REJECT, "reason": "  "}, errors.OperatorError, "without a reason"),
+    ],
+)
+async def test_a_statement_that_is_wrong_in_one_field_decides_nothing(store, changes, error, says):
+    incident = await b.awaiting(store)
+    before = await store.revision()
+    with pytest.raises(error, match=says) as caught:
+        await send(store, b.statement(incident, **changes))
+    assert type(caught.value) is error
+    assert caught.value.hint
+    assert await store.incident(incident.summary.id) == incident
+    assert await store.revision() == before
+    assert (await send(store, b.statement(incident))).summary.state is State.APPROVED
+
+
+async def test_a_statement_about_another_incident_than_the_request_is_refused(store):
+    one = await b.awaiting(store, b.report(rule="r1"))
+    two = await b.awaiting(store, b.report(rule="r2"))
+    request = b.request(b.statement(one))
+    request = msgspec.structs.replace(request, incident=two.summary.id)
+    with pytest.raises(errors.OperatorError, match="another incident"):
+        await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text + " ",
+        lambda text: text.replace('"reason"', '"extra":1,"reason"'),
+        lambda text: text.replace('{"challenge"', '{"choice":"reject","challenge"'),
+        lambda text: text[:-1],
+        lambda text: "",
+        lambda text: text.replace("because", "b" * 5000),
+    ],
+)
+async def test_a_statement_that_is_not_canonical_decides_nothing(store, spoil):
+    incident = await b.awaiting(store)
+    said = b.request(b.statement(incident))
+    request = DecideRequest(incident=said.incident, statement=spoil(said.statement))
+    with pytest.raises(errors.WireError):
+        await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+    assert await store.incident(incident.summary.id) == incident
+
+
+async def test_a_hub_in_dry_run_takes_no_live_approval(store):
+    incident = await b.awaiting(store)
+    with pytest.raises(errors.OperatorError, match="rehearsals only"):
+        await send(store, b.statement(incident, mode=Mode.LIVE), hub_mode=Mode.DRY_RUN)
+    rehearsal = b.statement(incident, mode=Mode.DRY_RUN)
+    incident = await send(store, rehearsal, hub_mode=Mode.DRY_RUN)
+    assert incident.summary.state is State.APPROVED
+
+
+async def test_a_plan_with_a_blocked_command_cannot_be_approved_but_rejected(store):
+    incident = await b.reported(store)
+    proposal = b.Proposal(commands=(Command(text="kill 4242"), Command(text="rm -rf /")))
+    await b.drive(b.pipeline(store, b.Reasoner(proposal)))
+    incident = await store.incident(incident.summary.id)
+    assert incident.summary.state is State.AWAITING
+    with pytest.raises(errors.OperatorError, match="command 2 of the plan is blocked"):
+        await send(store, b.statement(incident))
+    incident = await send(store, b.statement(incident, Choice.REJECT))
+    assert incident.summary.state is State.MANUAL
+
+
+async def test_nothing_is_decided_about_an_incident_without_a_judged_plan(store):
+    incident = await b.awaiting(store)
+    await intake_again(store)
+    with pytest.raises(errors.ConflictError, match="awaits no decision: it is planned"):
+        await send(store, b.statement(incident))
+    with pytest.raises(errors.OperatorError, match="no incident"):
+        await send(store, msgspec.structs.replace(b.statement(incident), incident="none"))
+
+
+async def intake_again(store):
+    await b.say(store, (await b.reported(store)), report=b.report())
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+async def test_the_exact_bytes_of_the_statement_are_kept_and_logged(store):
+    incident = await b.awaiting(store)
+    said = b.statement(incident, reason='quotes " and é')
+    signed = Signature(signer="alice", sshsig="-----BEGIN SSH SIGNATURE-----")
+    request = msgspec.structs.replace(b.request(said), signatures=(signed,))
+    await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+    (bundle,) = await approve.bundles_for(store, b.HOST)
+    assert bundle.statement == request.statement
+    assert bundle.signatures == (signed,)
+    assert canonical.digest(bundle.plan.encode()) == incident.plan_digest
+    (record,) = await store.audit_page(after=-1, limit=1, incident=incident.summary.id)
+    facts = msgspec.json.decode(record.body)["facts"]
+    assert canonical.decode(Statement, facts["statement"].encode(), limit=4096) == said
+    now = await store.incident(incident.summary.id)
+    assert (now.decision, now.decider) == (said, "alice")
+
+
+async def test_a_rejection_carries_its_reason_to_the_record(store):
+    incident = await b.awaiting(store)
+    incident = await b.decide(store, incident, Choice.REJECT, reason="wrong process")
+    assert incident.summary.state is State.MANUAL
+    assert incident.moves[-1].actor == "operator:alice"
+    assert incident.moves[-1].text == "rejected by alice, dry-run: wrong process"
+    assert await approve.bundles_for(store, b.HOST) == ()
+
+
+async def test_a_reason_as_long_as_may_be_fits_the_record(store):
+    incident = await b.awaiting(store)
+    said = b.statement(incident, Choice.REJECT, reason="\\" * 1000)
+    assert (await send(store, said)).summary.state is State.MANUAL
+
+
+async def test_bundles_are_of_approved_plans_of_that_host_only(store):
+    for host in ("web1", "web2"):
+        await b.decide(store, await b.awaiting(store, b.report(host=host)))
+    await b.awaiting(store, b.report(rule="undecided"))
+    bundles = await approve.bundles_for(store, "web1")
+    assert [msgspec.json.decode(x.plan)["host"] for x in bundles] == ["web1"]
+    assert await approve.bundles_for(store, "web3") == ()
+
+
+# ---------------------------------------------------------------- races
+
+
+async def test_of_two_hundred_races_each_has_exactly_one_winner(database_url):
+    async with await Store.open(database_url) as one, await Store.open(database_url) as two:
+        reports = [b.report(rule=f"r{n}") for n in range(200)]
+        await asyncio.gather(
+            *(b.intake.take(one, b.HOST, b.letter(report=r), b.NOW) for r in reports)
+        )
+        await asyncio.gather(*(b.drive(b.pipeline(one)) for _ in range(8)))
+        page = await one.page(open_only=True, before=None, limit=500)
+        incidents = [await one.incident(s.id) for s in page.summaries]
+        races = [
+            asyncio.gather(
+                *(
+                    b.decide(one, i, Choice.APPROVE, "alice"),
+                    b.decide(two, i, Choice.REJECT, "bob"),
+                )[:: 1 if n % 2 else -1],
+                return_exceptions=True,
+            )
+            for n, i in enumerate(incidents)
+        ]
+        outcomes = await asyncio.gather(*races)
+        states = [(await one.incident(i.summary.id)) for i in incidents]
+    assert len(outcomes) == 200
+    for (first, second), now in zip(outcomes, states, strict=True):
+        lost = [x for x in (first, second) if isinstance(x, errors.ConflictError)]
+        assert len(lost) == 1, (first, second)
+        assert f"{now.decider} decided last" in lost[0].what
+    rows = databases.run(database_url, "SELECT incident, count(*) FROM decision GROUP BY incident")
+    assert sorted(count for _, count in rows) == [1] * 200
+
+
+# ---------------------------------------------------------------- what else an operator may do
+
+
+async def refused(store):
+    incident = await b.reported(store)
+    await b.drive(b.pipeline(store, b.Reasoner(b.Proposal(commands=(Command(text="odd"),)))))
+    return await store.incident(incident.summary.id)
+
+
+def act(incident, action, note="", **changes):
+    revision = changes.get("revision", incident.summary.revision)
+    return ActRequest(incident=incident.summary.id, revision=revision, action=action, note=note)
+
+
+async def test_asking_again_is_another_round_of_reasoning(store):
+    incident = await refused(store)
+    assert incident.summary.state is State.REFUSED
+    incident = await approve.act(store, "bob", act(incident, Action.ASK_AGAIN), b.NOW)
+    assert incident.summary.state is State.REPORTED
+    reasoner = b.Reasoner()
+    await b.drive(b.pipeline(store, reasoner))
+    assert reasoner.asked == [(incident.summary.id, 2)]
+    incident = await store.incident(incident.summary.id)
+    assert (incident.summary.state, incident.plan.revision) == (State.AWAITING, 2)
+
+
+async def test_taking_over_and_closing_end_an_incident_by_hand(store):
+    incident = await refused(store)
+    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    assert incident.summary.state is State.MANUAL
+    with pytest.raises(errors.OperatorError, match="without a note"):
+        await approve.act(store, "bob", act(incident, Action.CLOSE, " "), b.NOW)
+    closing = act(incident, Action.CLOSE, "replaced the disk")
+    incident = await approve.act(store, "bob", closing, b.NOW)
+    assert incident.summary.state is State.CLOSED
+    assert incident.moves[-1].text == "closed-by-hand by bob: replaced the disk"
+
+
+async def test_acting_on_what_has_changed_since_names_who_changed_it(store):
+    incident = await refused(store)
+    stale = act(incident, Action.ASK_AGAIN)
+    await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    with pytest.raises(errors.ConflictError, match="last by operator:bob: taken-over by bob"):
+        await approve.act(store, "alice", stale, b.NOW)
+
+
+async def test_an_act_that_the_table_does_not_have_says_what_it_has(store):
+    incident = await b.reported(store)
+    with pytest.raises(errors.LifecycleError) as caught:
+        await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    assert "plan-made" in caught.value.hint
+
+
+def revision(incident, *texts):
+    return ReviseRequest(
+        incident=incident.summary.id,
+        revision=incident.summary.revision,
+        commands=tuple(Command(text=text) for text in texts),
+    )
+
+
+async def test_a_revision_is_a_new_plan_in_the_operators_name_judged_afresh(store):
+    old = await b.awaiting(store)
+    new = await approve.revise(store, "bob", revision(old, "rm x", "kill 4242"), b.NOW + 5)
+    assert new.summary.state is State.PLANNED
+    assert (new.plan.revision, new.plan.author, new.plan.created_ms) == (2, "bob", b.NOW + 5)
+    assert (new.judgement, new.summary.verdict) == (None, None)
+    assert new.plan.diagnosis == old.plan.diagnosis
+    assert new.plan_digest != old.plan_digest
+    await b.drive(b.pipeline(store))
+    new = await store.incident(new.summary.id)
+    assert new.judgement.plan == new.plan_digest
+    with pytest.raises(errors.ConflictError, match="plan"):
+        await b.decide(store, old)
+
+
+async def test_a_revision_of_nothing_or_out_of_bounds_or_of_an_old_one_is_refused(store):
+    incident = await b.awaiting(store)
+    with pytest.raises(errors.OperatorError, match="without a command"):
+        await approve.revise(store, "bob", revision(incident), b.NOW)
+    with pytest.raises(errors.WireError, match="1024"):
+        await approve.revise(store, "bob", revision(incident, "k" * 1025), b.NOW)
+    with pytest.raises(errors.WireError):
+        await approve.revise(store, "bob", revision(incident, *["kill 1"] * 17), b.NOW)
+    await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+    with pytest.raises(errors.ConflictError, match="last by operator:bob"):
+        await approve.revise(store, "alice", revision(incident, "kill 2"), b.NOW)
+
+
+async def test_only_a_plan_that_waits_for_an_operator_can_be_revised(store):
+    incident = await b.decide(store, await b.awaiting(store))
+    with pytest.raises(errors.LifecycleError):
+        await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+    fresh = await b.reported(store, b.report(rule="r2"))
+    with pytest.raises(errors.OperatorError, match="no plan yet"):
+        await approve.revise(store, "bob", revision(fresh, "kill 1"), b.NOW)
+
+
+async def test_an_older_runs_decision_is_not_shown_beside_a_newer_plan(store):
+    incident = await b.decide(store, await b.awaiting(store))
+    incident = await b.say(store, incident, admission=b.admission(incident))
+    incident = await b.say(store, incident, ran=b.ran(incident))
+    incident = await b.say(store, incident, finished=b.finished(incident, Finish.REHEARSED))
+    assert incident.decision
+    assert incident.results
+    incident = await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+    assert (incident.decision, incident.decider, incident.results) == (None, "", ())
+    assert (incident.admission, incident.verification) == (None, None)
