@@ -1,0 +1,191 @@
+"""Judges one argv vector against the allow rules. Pure.
+
+A command is accepted by a rule, or by being a wrapper whose inner command is. What no rule accepts is not
+bad, it is not understood: the answer is the most telling refusal, with the word it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from sentinel.domain import Span
+from sentinel.policy.grammar import Word
+from sentinel.policy.kinds import Scope
+from sentinel.policy.options import No, Options, Parsed, Reader, arguments
+from sentinel.policy.readers.base import Call
+from sentinel.policy.readers.table import READERS
+from sentinel.policy.rules import Allow, Environment, Policy, Rule
+
+MAX_WRAPPERS = 4
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)")
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The rule that accepts a command."""
+
+    rule: Rule
+
+
+def take(
+    policy: Policy, words: Sequence[Word], scope: Scope, *, piped: bool, depth: int = 0
+) -> Taken:
+    """Return the rule that accepts `words`; raise No where none does."""
+    name = words[0]
+    span = (name.span[0], words[-1].span[1])
+    if "/" in name.value:
+        base = name.value.rpartition("/")[2]
+        raise No(f"{name.value} is a path, not a bare command name", name.span, f"write {base}")
+    refusals: list[No] = []
+    for rule in policy.rules.get(name.value, ()):
+        try:
+            _accept(policy, rule, words, scope, piped=piped)
+        except No as refusal:
+            refusals.append(refusal)
+        else:
+            return Taken(rule)
+    if name.value in policy.wrappers and depth < MAX_WRAPPERS:
+        try:
+            inner = _unwrap(policy, words, scope)
+            return take(policy, inner, scope, piped=piped, depth=depth + 1)
+        except No as refusal:
+            refusals.append(refusal)
+    if refusals:
+        # The refusal that came furthest is the one about the rule that was meant.
+        raise max(refusals, key=lambda refusal: refusal.span)
+    raise No(f"no rule is about {name.value}", name.span if len(words) > 1 else span)
+
+
+def _accept(
+    policy: Policy, rule: Rule, words: Sequence[Word], scope: Scope, *, piped: bool
+) -> None:
+    """Raise No unless `rule` accepts the words."""
+    allow = rule.allow
+    span = (words[0].span[0], words[-1].span[1])
+    rest = tuple(words[1:])
+    if allow.use:
+
+        def inner(found: Sequence[Word]) -> None:
+            take(policy, found, scope, piped=True, depth=MAX_WRAPPERS)
+
+        call = Call(
+            name=words[0].value,
+            words=rest,
+            span=span,
+            piped=piped,
+            scope=scope,
+            roots=allow.roots,
+            min_age_days=allow.min_age_days,
+            need_name_under=allow.need_name_under,
+            inner=inner,
+        )
+        READERS[allow.use](call)
+    elif allow.sub:
+        _with_sub(rule, rest, scope, span)
+    else:
+        if allow.bsd and rest and re.fullmatch(r"[A-Za-z]+", rest[0].value):
+            rest = rest[1:]
+        parsed = _read(rule.options, rest, scope, allow)
+        arguments(allow.args, parsed.rest, scope.check, span)
+        _required(allow, parsed, "", rest, span)
+
+
+def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -> Parsed:
+    reader = Reader(options, scope.check, single_dash=allow.loose_single_dash)
+    return reader.read(words, plus=allow.plus)
+
+
+def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> None:
+    """Accept the longest listed sub-command, its options and its arguments."""
+    allow = rule.allow
+    parsed = _read(rule.every, words, scope, allow)
+    sub = _longest(allow.sub, parsed)
+    if sub is None:
+        said = " ".join(word.value for word in parsed.rest[:2])
+        listed = ", ".join(each for each in allow.sub if each)
+        where = parsed.rest[0].span if parsed.rest else span
+        raise No(
+            f"sub-command {said!r} is not on the rule's list", where, f"one of: {listed}"[:900]
+        )
+    parts = sub.split()
+    last = parts[-1] if parts else ""
+    if rule.overrides:
+        own = rule.overrides.get(sub) or rule.overrides.get(last) or rule.options
+        for name in parsed.seen:
+            if name not in own:
+                raise No(f"option {name} is not on the list of {sub or words[0].value}", span)
+    namespace = parsed.seen.get("-n", parsed.seen.get("--namespace", ""))
+    inside = msgspec.structs.replace(scope, namespace=namespace)
+    grammar = allow.args
+    if allow.args_by_sub:
+        grammar = allow.args_by_sub.get(last, allow.args_by_sub.get("default", ""))
+    arguments(grammar, parsed.rest[len(parts) :], inside.check, span)
+    _required(allow, parsed, sub, words, span)
+
+
+def _longest(subs: tuple[str, ...], parsed: Parsed) -> str | None:
+    """Return the longest sub-command that the words begin with; "" only where there are no words."""
+    words = [word.value for word in parsed.rest]
+    fitting = [
+        sub for sub in subs if not sub.startswith("--") and words[: len(sub.split())] == sub.split()
+    ]
+    best = max(fitting, key=lambda sub: len(sub.split()), default=None)
+    if best or (best == "" and not words):
+        return best
+    # Some programs have an option for a sub-command: systemctl --failed.
+    return "" if any(sub.startswith("--") and sub in parsed.seen for sub in subs) else None
+
+
+def _required(allow: Allow, parsed: Parsed, sub: str, words: Sequence[Word], span: Span) -> None:
+    """Raise No unless what the rule requires was given."""
+
+    def given(names: str) -> bool:
+        return any(name in parsed.seen for name in names.split("|"))
+
+    for name in allow.require:
+        if name.startswith("#"):
+            numbers = [word for word in parsed.rest if word.value.isdigit()]
+            if len(numbers) == 1:
+                raise No("an interval without a count never ends", numbers[0].span, "add a count")
+        elif not given(name):
+            raise No(f"it needs {name}", span, f"add {name}")
+    for name, needed in allow.require_if.items():
+        if name in parsed.seen and needed not in parsed.seen:
+            raise No(f"{name} without {needed} never ends", span, f"add {needed}")
+    # (options of which one must be there, unless this holds)
+    alternatives = (
+        (allow.require_any, False),
+        (allow.require_any_or_arg, bool(parsed.rest)),
+        (allow.require_any_or_noargs, not words),
+        (allow.require_any_or_sub, bool(sub)),
+    )
+    for options, otherwise in alternatives:
+        if options and not otherwise and not any(map(given, options)):
+            raise No(f"it needs one of {' '.join(options[:6])}", span)
+
+
+def _unwrap(policy: Policy, words: Sequence[Word], scope: Scope) -> Sequence[Word]:
+    """Return the command inside of a wrapper."""
+    wrapper, options = policy.wrappers[words[0].value]
+    rest = list(words[1:])
+    if wrapper.assign:
+        while rest and (found := _ASSIGNMENT.fullmatch(rest[0].value)):
+            _check_environment(policy.env, found[1], found[2], rest.pop(0))
+    parsed = Reader(options, scope.check).read(rest, stop=True)
+    inner = list(parsed.rest)
+    if wrapper.lead:
+        if not inner:
+            raise No(f"{words[0].value} needs an operand", words[0].span)
+        scope.check(wrapper.lead, inner.pop(0))
+    if not inner:
+        raise No(f"{words[0].value} without a command", words[0].span)
+    return inner
+
+
+def _check_environment(env: Environment, name: str, value: str, word: Word) -> None:
+    if name not in env.allow or not re.fullmatch(env.value, value):
+        raise No(f"environment {name} is not on the list", word.span)
+    if "PAGER" in name and value not in env.pager_values:
+        raise No(f"a pager other than cat: {value}", word.span)

@@ -1,0 +1,50 @@
+"""What a reader is given: the words after the command's name and what they may refer to. Pure.
+
+A reader judges what no list of options can express. It returns if every word is fine and raises No at
+the first that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from sentinel.domain import Span
+from sentinel.policy.grammar import Word
+from sentinel.policy.kinds import Scope
+from sentinel.policy.options import Options, Parsed, Reader
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One command to be read."""
+
+    name: str
+    words: tuple[Word, ...]  # without the name
+    span: Span  # of the whole command
+    piped: bool  # its standard input is another command
+    scope: Scope
+    roots: tuple[str, ...] = ()  # of the rule, where it has some
+    min_age_days: int = 0
+    need_name_under: tuple[str, ...] = ()
+    inner: Callable[[Sequence[Word]], None]  # judges a command that this one would run; raises No
+
+    def parse(
+        self,
+        options: Options,
+        words: Sequence[Word] | None = None,
+        *,
+        stop: bool = False,
+        single_dash: bool = False,
+    ) -> Parsed:
+        """Read `words` (all of them by default) against a usage line."""
+        reader = Reader(options, self.scope.check, single_dash=single_dash)
+        return reader.read(self.words if words is None else words, stop=stop)
+
+
+Judge = Callable[[Call], None]
+
+
+def first(seen: dict[str, str], *names: str) -> str | None:
+    """Return the value of the first of these options that was given."""
+    return next((seen[name] for name in names if name in seen), None)

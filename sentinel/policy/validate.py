@@ -1,0 +1,226 @@
+"""Stage 5: a command's text, the policy and the frozen context in, a judgement out. Pure, and total.
+
+The order is the argument:
+  1. the blocking rules are searched for in the text, wherever a command can hide;
+  2. the strict grammar takes the text or not; what it does not take is never allow;
+  3. every simple command must be accepted by a rule, with every word of it;
+  4. bashlex must read the same structure (the second opinion is asked last, for it is slow, and only
+     where everything else says allow);
+  5. the verdict is the worst of all findings.
+Nothing depends on a clock or a load: limits are on length, words and depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from sentinel.domain import (
+    Context,
+    Digest,
+    Finding,
+    Judgement,
+    Node,
+    Plan,
+    PlanJudgement,
+    Span,
+    Verdict,
+)
+from sentinel.errors import printable
+from sentinel.policy import command, grammar, never, shell
+from sentinel.policy.grammar import AndOr, CommandTree, Pipeline, Reject, Simple
+from sentinel.policy.kinds import Scope
+from sentinel.policy.options import No
+from sentinel.policy.rules import Policy
+
+_ORDER = (Verdict.ALLOW, Verdict.REVIEW, Verdict.BLOCK)
+MAX_SHOWN = 400
+MAX_TEXT = 1000  # of a node or a reason
+_GRAMMAR_HINT = (
+    "literal words, quotes, | && || ; 2>&1 and /dev/null only: no variables, substitutions, globs,"
+    " redirections to files or control flow; put what you know into the command, or split it into steps"
+)
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judgement may refer to: the captured processes, and Sentinel's own, which are no target."""
+
+    pids: frozenset[int] = frozenset()
+    own_pids: frozenset[int] = frozenset()
+
+
+NO_FACTS = Facts()
+
+
+def facts_of(context: Context, *, own_pids: frozenset[int] = frozenset()) -> Facts:
+    """Return the facts of a frozen context."""
+    return Facts(pids=frozenset(each.pid for each in context.processes), own_pids=own_pids)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of `verdicts`; of none it is BLOCK: vacuous truth is refused."""
+    return max(verdicts, key=_ORDER.index, default=Verdict.BLOCK)
+
+
+def judge_plan(policy: Policy, plan: Plan, plan_digest: Digest, facts: Facts) -> PlanJudgement:
+    """Return the verdict on every command of `plan`; a plan's verdict is its worst command's."""
+    commands = tuple(judge(policy, each.text, facts) for each in plan.commands)
+    return PlanJudgement(
+        plan=plan_digest,
+        policy=policy.digest,
+        verdict=worst(each.verdict for each in commands),
+        commands=commands,
+    )
+
+
+def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
+    """Return the verdict on one command, with its findings and the tree to show. Never raises."""
+    hits = never.search(policy.blocks, text)
+    blocks = tuple(
+        Finding(
+            verdict=Verdict.BLOCK,
+            span=hit.span,
+            rule=hit.block.id,
+            layer="never",
+            reason=hit.block.why,
+        )
+        for hit in hits
+    )
+    try:
+        tree = grammar.parse(text)
+    except Reject as reject:
+        return _rejected(text, reject, blocks)
+    scope = Scope(sets=policy.sets, pids=facts.pids, own_pids=facts.own_pids, paths=policy.paths)
+    found = tuple(
+        _simple(policy, simple, scope, piped=number > 0)
+        for item in tree.lists
+        for pipeline in item.pipelines
+        for number, simple in enumerate(pipeline.commands)
+    )
+    findings = (*blocks, *(finding for finding, _ in found))
+    if worst(each.verdict for each in findings) is Verdict.ALLOW and not shell.agrees(text, tree):
+        findings = (_disagreement(text), *findings)
+    return Judgement(
+        verdict=worst(each.verdict for each in findings),
+        findings=findings[:256],
+        tree=tuple(_Show(text, findings).tree(tree))[:MAX_SHOWN],
+        argv_digest=grammar.argv_digest(tree),
+        changes=any(changes for _, changes in found),
+    )
+
+
+def _simple(policy: Policy, simple: Simple, scope: Scope, *, piped: bool) -> tuple[Finding, bool]:
+    """Return what the allow rules say of one command, and whether it changes anything."""
+    argv = tuple(word.value for word in simple.argv)
+    try:
+        taken = command.take(policy, simple.argv, scope, piped=piped)
+    except No as no:
+        return Finding(
+            verdict=Verdict.REVIEW,
+            span=no.span,
+            rule="unmatched",
+            reason=printable(no.reason, MAX_TEXT)[:1024],
+            allow_if=printable(no.allow_if, MAX_TEXT)[:1024],
+            argv=argv,
+        ), True
+    rule = taken.rule
+    return Finding(
+        verdict=Verdict.ALLOW,
+        span=simple.span,
+        rule=rule.allow.id,
+        layer=rule.layer,
+        reason=rule.allow.why or "every word is on the rule's list",
+        argv=argv,
+    ), rule.changes
+
+
+def _disagreement(text: str) -> Finding:
+    return Finding(
+        verdict=Verdict.REVIEW,
+        span=(0, len(text)),
+        rule="quorum",
+        reason="a second parser reads this command differently",
+        allow_if="write it more plainly",
+    )
+
+
+def _rejected(text: str, reject: Reject, blocks: tuple[Finding, ...]) -> Judgement:
+    """Return the judgement on what the grammar does not take."""
+    at = min(reject.position, len(text))
+    finding = Finding(
+        verdict=Verdict.REVIEW,
+        span=(at, min(at + 1, len(text))),
+        rule="grammar",
+        reason=reject.reason,
+        allow_if=_GRAMMAR_HINT,
+    )
+    findings = (*blocks, finding)
+    show = _Show(text, findings)
+    return Judgement(
+        verdict=worst(each.verdict for each in findings),
+        findings=findings[:256],
+        tree=tuple(show.outline())[:MAX_SHOWN],
+    )
+
+
+class _Show:
+    """Makes the tree that people see, each node coloured by the findings inside of it."""
+
+    def __init__(self, text: str, findings: tuple[Finding, ...]) -> None:
+        self._text = text
+        self._findings = findings
+
+    def tree(self, tree: CommandTree) -> Iterable[Node]:
+        """Yield the accepted tree, pre-order."""
+        many = len(tree.lists) > 1
+        if many:
+            span = (tree.lists[0].span[0], tree.lists[-1].span[1])
+            yield self._node(0, "list ;", span)
+        for item in tree.lists:
+            yield from self._and_or(item, int(many))
+
+    def _and_or(self, item: AndOr, depth: int) -> Iterable[Node]:
+        if item.rest:
+            operators = " ".join(sorted({operator for operator, _ in item.rest}))
+            yield self._node(depth, f"list {operators}", item.span)
+            depth += 1
+        for pipeline in item.pipelines:
+            yield from self._pipeline(pipeline, depth)
+
+    def _pipeline(self, pipeline: Pipeline, depth: int) -> Iterable[Node]:
+        if len(pipeline.commands) > 1:
+            yield self._node(depth, "pipeline", pipeline.span)
+            depth += 1
+        for simple in pipeline.commands:
+            yield self._node(depth, "command", simple.span)
+            for word in simple.argv:
+                yield self._node(depth + 1, "word", word.span)
+            for redirect in simple.redirects:
+                yield self._node(depth + 1, "redirect", redirect.span)
+
+    def outline(self) -> Iterable[Node]:
+        """Yield what a lenient parser sees of a text that the grammar refused."""
+        shown = shell.outline(self._text)
+        yield self._node(0, "opaque" if not shown else "not in the grammar", (0, len(self._text)))
+        for kind, span, depth in shown:
+            if 0 <= span[0] <= span[1] <= len(self._text):
+                yield self._node(min(depth + 1, 32), kind, span)
+
+    def _node(self, depth: int, kind: str, span: Span) -> Node:
+        """Return a node with the worst finding that it holds or that holds it."""
+        inside = [each for each in self._findings if _overlap(each.span, span)]
+        found = max(inside, key=lambda each: _ORDER.index(each.verdict), default=None)
+        return Node(
+            depth=depth,
+            kind=kind,
+            span=span,
+            text=printable(self._text[span[0] : span[1]], MAX_TEXT)[:1024],
+            verdict=found.verdict if found else Verdict.ALLOW,
+            rule=found.rule if found else "",
+            reason=found.reason if found else "",
+        )
+
+
+def _overlap(finding: Span, node: Span) -> bool:
+    return finding[0] < max(node[1], node[0] + 1) and node[0] < max(finding[1], finding[0] + 1)
