@@ -26,16 +26,19 @@ from sentinel.domain import (
     Statement,
     Verdict,
 )
-from sentinel.errors import WireError
+from sentinel.errors import WireError, printable
 from sentinel.policy import validate
 from sentinel.policy.rules import Policy
 
 PLAN_BYTES = 131072
 STATEMENT_BYTES = 8192
+SIGNATURE_BYTES = 8192
+SIGNATURES = 8
+REASON_CHARS = 800
 LIFE_MS = 15 * 60_000  # a decision is for now
 SKEW_MS = 60_000  # clocks differ; a statement from further in the future is not believed
 
-# Names of the distinct people whose signatures over the statement's bytes hold.
+# Returns the names of the distinct people whose signatures over the statement's exact bytes hold.
 Verifier = Callable[[bytes, tuple[Signature, ...]], frozenset[str]]
 
 
@@ -84,18 +87,21 @@ def admit(bundle: Bundle, node: Node, now_ms: int) -> Admitted | Refused:
         statement = decode_statement(bundle)
         plan = decode_plan(bundle)
         addressed_to_me(statement, plan, node)
-        signed_by_enough_people(bundle, node)
+        people = who_signed(bundle, node)
+        enough_people(people, node)
         approves(statement)
-        report = about_my_fault(bundle, statement, plan, node)
+        about_one_incident(bundle, statement, plan)
+        report = my_report(statement, node)
         digest = over_this_plan(bundle, statement)
         under_my_challenge(statement, node)
         within_its_life(statement, now_ms)
         mode = mode_of_both(statement, node)
         under_my_policy(statement, node)
         judgement = allowed_by_me(plan, digest, report, node)
+        nothing_under_way(bundle, node)
         spend(statement, bundle, node, now_ms)
     except _Stop as stop:
-        return Refused(check=stop.check, reason=str(stop))
+        return Refused(check=stop.check, reason=printable(str(stop), REASON_CHARS))
     return Admitted(
         bundle=bundle,
         plan=plan,
@@ -107,11 +113,16 @@ def admit(bundle: Bundle, node: Node, now_ms: int) -> Admitted | Refused:
 
 
 def within_size(bundle: Bundle) -> None:
-    """Refuse what is too large before any of it is parsed."""
-    if len(bundle.plan) > PLAN_BYTES or len(bundle.statement) > STATEMENT_BYTES:
-        raise _Stop(
-            "size", f"plan {len(bundle.plan)} or statement {len(bundle.statement)} too large"
-        )
+    """Refuse what is too large before any of it is parsed or verified."""
+    for name, text, limit in (
+        ("plan", bundle.plan, PLAN_BYTES),
+        ("statement", bundle.statement, STATEMENT_BYTES),
+        *(("signature", each.sshsig, SIGNATURE_BYTES) for each in bundle.signatures),
+    ):
+        if len(text) > limit:
+            raise _Stop("size", f"the {name} has {len(text)} characters, the limit is {limit}")
+    if len(bundle.signatures) > SIGNATURES:
+        raise _Stop("size", f"{len(bundle.signatures)} signatures, the limit is {SIGNATURES}")
 
 
 def decode_statement(bundle: Bundle) -> Statement:
@@ -138,9 +149,13 @@ def addressed_to_me(statement: Statement, plan: Plan, node: Node) -> None:
             raise _Stop("host.mismatch", f"it is for {host}, this is {node.host}")
 
 
-def signed_by_enough_people(bundle: Bundle, node: Node) -> None:
+def who_signed(bundle: Bundle, node: Node) -> frozenset[str]:
+    """Return the distinct people whose signatures over the statement's exact bytes hold here."""
+    return node.verifier(bundle.statement.encode(), bundle.signatures)
+
+
+def enough_people(people: frozenset[str], node: Node) -> None:
     """Refuse with fewer distinct people than this node's own configuration wants."""
-    people = node.verifier(bundle.statement.encode(), bundle.signatures)
     if len(people) < node.required_signatures:
         raise _Stop(
             "signatures.missing",
@@ -154,15 +169,25 @@ def approves(statement: Statement) -> None:
         raise _Stop("choice", f"the decision is to {statement.choice.value}")
 
 
-def about_my_fault(bundle: Bundle, statement: Statement, plan: Plan, node: Node) -> Report:
-    """Return what this node itself reported; refuse where bundle, plan and statement differ on it."""
+def about_one_incident(bundle: Bundle, statement: Statement, plan: Plan) -> None:
+    """Refuse where bundle, plan and statement differ on what they are about."""
     if not bundle.incident == statement.incident == plan.incident:
-        raise _Stop("incident.mismatch", "bundle, plan and statement name different incidents")
+        raise _Stop(
+            "incident.mismatch",
+            f"the bundle is for {bundle.incident}, the decision for {statement.incident},"
+            f" the plan for {plan.incident}",
+        )
     if statement.event != plan.event:
-        raise _Stop("event.mismatch", "plan and statement name different events")
+        raise _Stop(
+            "event.mismatch", f"the decision is on {statement.event}, the plan on {plan.event}"
+        )
+
+
+def my_report(statement: Statement, node: Node) -> Report:
+    """Return what this node itself reported, with the context as it was frozen."""
     report = node.store.report(statement.event)
     if report is None:
-        raise _Stop("event.unknown", f"this node reported no event {statement.event}")
+        raise _Stop("event.unknown", f"this node has no event {statement.event}")
     return report
 
 
@@ -221,6 +246,12 @@ def allowed_by_me(plan: Plan, digest: Digest, report: Report, node: Node) -> Pla
     if all(command.verdict is not Verdict.ALLOW for command in judgement.commands):
         raise _Stop("policy.nothing", "this node's policy allows no command of the plan")
     return judgement
+
+
+def nothing_under_way(bundle: Bundle, node: Node) -> None:
+    """Refuse while an earlier plan of the same incident has not ended."""
+    if node.store.executing(bundle.incident):
+        raise _Stop("execution.running", f"a plan of {bundle.incident} has not ended yet")
 
 
 def spend(statement: Statement, bundle: Bundle, node: Node, now_ms: int) -> None:

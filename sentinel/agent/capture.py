@@ -51,14 +51,21 @@ def capture(
     picture = _Picture(anomaly, now_ms, deadline_ns, seen)
     picture.add(labels=dict(labels or {}))
     if not _slots.acquire(blocking=False):
-        picture.miss(f"everything: {MAX_STUCK} earlier captures still hang")
-        return _fit(picture.context)
+        return _noting(picture.context, f"everything: {MAX_STUCK} earlier captures still hang")
     thread = threading.Thread(target=picture.fill, name="capture", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        # The host has run out of threads: that is a fault worth a picture, even an unguarded one.
+        picture.fill()
+        return _fit(picture.context)
     thread.join(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9))
+    taken = picture.context  # the thread may still be at work: what comes later is not in it
     if thread.is_alive():
-        picture.miss(f"{picture.asking}: no answer by the deadline, and nothing after it was asked")
-    return _fit(picture.context)
+        taken = _noting(
+            taken, f"{picture.asking}: no answer by the deadline; the rest was not asked"
+        )
+    return _fit(taken)
 
 
 class _Picture:
@@ -84,8 +91,7 @@ class _Picture:
 
     def miss(self, what: str) -> None:
         """Note what could not be read, and why."""
-        lines = (*self.context.incomplete, procfs.text_of(what.encode("utf-8", "replace"), 512))
-        self.add(incomplete=lines[:16])
+        self.context = _noting(self.context, what)
 
     def fill(self) -> None:
         """Ask every source that this kind of incident needs."""
@@ -115,7 +121,7 @@ class _Picture:
             _slots.release()
 
     def _host(self) -> None:
-        memory, stat = procfs.read("/proc/meminfo"), procfs.read("/proc/stat")
+        memory, stat = procfs.read("/proc/meminfo"), procfs.read("/proc/stat", 1 << 20)
         load = procfs.read("/proc/loadavg").split(b" ", 1)[0]
         at = stat.index(b"\nbtime ")
         boot_ms = int(stat[at + 7 : stat.index(b"\n", at + 1)]) * 1000
@@ -127,6 +133,7 @@ class _Picture:
             swap_total_bytes=kib(memory, b"SwapTotal:") * 1024,
             swap_free_bytes=kib(memory, b"SwapFree:") * 1024,
             load1_milli=int(load.replace(b".", b"")) * 10,
+            changes=tuple(history.boot(boot_ms, self.context.captured_ms)),
             labels={**self.context.labels, "kernel": os.uname().release},
         )
 
@@ -173,12 +180,11 @@ class _Picture:
 
     def _logs(self) -> None:
         budget = Budget(history.MAX_RECORDS, self._deadline_ns)
-        self.add(logs=history.kernel(self.context.captured_ms, budget))
+        self.add(logs=history.kernel(self.context.captured_ms, budget, history.KMSG))
 
     def _packages(self) -> None:
-        changes = list(history.packages(self.context.captured_ms))
-        changes += history.boot(self.context.boot_ms, self.context.captured_ms)
-        self.add(changes=history.newest(changes))
+        found = history.packages(self.context.captured_ms)
+        self.add(changes=history.newest([*self.context.changes, *found]))
 
     def _configuration(self) -> None:
         budget = Budget(history.MAX_CONFIGURATION, self._deadline_ns)
@@ -221,6 +227,12 @@ class _Picture:
             if procfs.text_of(mount.point) == self._anomaly.subject:
                 return mount
         raise KeyError(f"{self._anomaly.subject} is not mounted, or not a local filesystem")
+
+
+def _noting(context: Context, what: str) -> Context:
+    """Return `context` with one more line of what is missing in it."""
+    line = procfs.text_of(what.encode("utf-8", "replace"), 512)
+    return msgspec.structs.replace(context, incomplete=(*context.incomplete, line)[:16])
 
 
 def _fit(context: Context) -> Context:

@@ -224,6 +224,7 @@ class Detector:
                 raise ConfigError(f"rule {rule.id} is there twice", hint="give each its own id")
             self._rules[rule.id] = rule
             self._by_metric.setdefault(rule.metric, []).append(rule)
+        self._comms = {r.id: comm_of(r.process) for r in self._rules.values() if r.process}
         self._watched: dict[Key, _Signal] = {}
         self._raised: dict[Key, tuple[_Signal, Anomaly]] = {}
         self.near = False
@@ -247,7 +248,7 @@ class Detector:
                 key = (rule.id, sample.metric, sample.subject)
                 if key in self._raised:
                     cleared += self._relax(key, value, sample.at_ms)
-                elif not rule.process or comm_of(rule.process) == table.names.get(sample.subject):
+                elif not rule.process or self._comms[rule.id] == table.names.get(sample.subject):
                     due[key] = self._press(rule, key, value, sample.at_ms)
                 else:
                     self._watched.pop(key, None)  # it runs another program by now
@@ -259,13 +260,11 @@ class Detector:
 
         It keeps the levels it was raised with, even where its rule has changed or is gone since.
         """
-        key = (anomaly.rule, anomaly.metric, anomaly.subject)
-        if key in self._raised:
-            return
         rule = self._rules.get(anomaly.rule)
         if rule is None or rule.metric is not anomaly.metric:
             rule = _rule_of(anomaly)
             self._by_metric.setdefault(anomaly.metric, []).append(rule)
+        key = (anomaly.rule, anomaly.metric, anomaly.subject)
         self._raised[key] = (_Signal(rule, self._gap_ms), anomaly)
 
     def watching(self, *recoveries: Recovery) -> Watch:
@@ -276,7 +275,7 @@ class Detector:
         held = [(metric, subject) for metric, subject in keys if metric in TABLE_METRICS]
         return Watch(
             metrics=frozenset([r.metric for r in rules] + [metric for metric, _ in held]),
-            names=frozenset(comm_of(r.process) for r in rules if r.process),
+            names=frozenset(self._comms.values()),
             everyone=frozenset(r.metric for r in rules if not r.process and not r.subject)
             | frozenset(metric for metric, _ in held if metric is Metric.ZOMBIES),
             subjects=frozenset(subject for _, subject in held if subject)
@@ -332,7 +331,7 @@ class Detector:
         held = signal.below.feed(value < anomaly.clear_below, at_ms)
         if held is None or held < anomaly.clear_for_ms:
             return []
-        self._lower(key)
+        del self._raised[key]
         reason = f"below {anomaly.clear_below} for {held} ms"
         return [Clear(anomaly=anomaly, observed=value, at_ms=at_ms, reason=reason)]
 
@@ -342,20 +341,13 @@ class Detector:
             del self._watched[key]
         return [
             Clear(
-                anomaly=self._lower(key),
+                anomaly=self._raised.pop(key)[1],
                 observed=0,
                 at_ms=now_ms,
                 reason=f"process {key[2]} is gone",
             )
             for key in [k for k in self._raised if k[2] in gone]
         ]
-
-    def _lower(self, key: Key) -> Anomaly:
-        """Take an anomaly down; a rule that lived only for it goes with it."""
-        signal, anomaly = self._raised.pop(key)
-        if self._rules.get(key[0]) is not signal.rule:
-            self._by_metric[key[1]].remove(signal.rule)
-        return anomaly
 
 
 def _rule_of(anomaly: Anomaly) -> Rule:

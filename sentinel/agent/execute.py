@@ -3,37 +3,42 @@
 Rules of this file:
   - What runs is the tree that the policy judged: argv vectors, pipes and /dev/null. There is no shell,
     and no string is ever joined or parsed again.
-  - A command's name is bare and is looked up in trusted directories only; every directory on the way and
-    the file itself must belong to root and be writable by nobody else.
+  - A command's name is bare and is looked up in trusted directories only; every directory and link on the
+    way and the file itself must belong to root and be writable by nobody else.
   - Every stage is a session of its own, so that a whole pipeline can be ended; its environment is fixed,
     its standard input is /dev/null, its limits are set by prlimit(1) and setpriv(1), never by code
     between fork and exec.
   - Output beyond the cap is read and thrown away: a full pipe must not stop a command half way.
+  - Nothing of a command outlives it, except what leaves its session; only a cgroup could hold that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import re
+import resource
 import signal
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from asyncio.subprocess import Process
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from sentinel.agent import pipes, procfs
 from sentinel.errors import NodeError
 from sentinel.policy.grammar import AndOr, CommandTree, Pipeline, Simple
 
-OUTPUT_BYTES = 64 * 1024  # kept of each of stdout and stderr
 GRACE_S = 2.0  # between TERM and KILL
 DRAIN_S = 1.0  # for output after the last process has ended
-FILE_BYTES = 4 << 30  # the largest file a command may write
+POLL_S = 0.02
+LINKS = 40  # symbolic links on the way to an executable, as in the kernel
+REFUSED = 126  # a shell's status for a command that was found and not run
 
+# Where prlimit and setpriv are; the commands themselves are looked up where the policy says.
+SYSTEM = ("/usr/bin", "/bin")
 ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/",
     "LC_ALL": "C.UTF-8",
     "TERM": "dumb",
@@ -43,21 +48,27 @@ ENVIRONMENT = {
 }
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What each process of a command may use; processor time is bounded by the command's timeout."""
+
+    memory_bytes: int = 4 << 30  # of address space
+    file_bytes: int = 4 << 30  # the largest file it may write
+    processes: int = 512  # of its user; the kernel does not hold root to it
+    files: int = 1024
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one command. `exit_status` is the shell's: 128 + n after signal n."""
+    """What became of one command. `exit_status` is the shell's: 128 + n after signal n.
+
+    `reason` is set where a part of it was not started: then the rest did not run either.
+    """
 
     exit_status: int
     stdout: str
     stderr: str
     truncated_bytes: int
     timed_out: bool
-
-
-def flat(tree: CommandTree) -> Iterator[Simple]:
-    """Yield every simple command of `tree`, in the order of its text."""
-    for item in tree.lists:
-        for pipeline in (item.first, *(pipeline for _, pipeline in item.rest)):
-            yield from pipeline.commands
+    reason: str = ""
 
 
 def argv(command: Simple) -> tuple[str, ...]:
@@ -70,257 +81,274 @@ def resolve(name: str, trusted: Sequence[str]) -> str:
     if not name or "/" in name:
         raise NodeError(f"{name!r} is not a bare command name")
     for folder in trusted:
-        path = Path(folder) / name
-        if path.is_file() and os.access(path, os.X_OK):
-            _refuse_writable(path)
-            return str(path)
+        path = os.path.join("/", folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            _examine(path)
+            return path
     raise NodeError(
-        f"{name} is not in {', '.join(trusted)}", hint="install it, or strike the command"
+        f"{name} is not in {', '.join(trusted) or 'any directory: none is trusted'}",
+        hint="install it, or strike the command",
     )
 
 
-def _refuse_writable(path: Path) -> None:
-    """Raise NodeError where anybody but root could replace what is behind `path`, links followed."""
-    for place in (path, Path(os.path.realpath(path))):
-        for part in (place, *place.parents):
-            found = part.lstat()
-            if stat.S_ISLNK(found.st_mode):
-                found = part.stat()
-            if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise NodeError(f"{path} is not trusted: {part} can be changed by others than root")
+def _examine(path: str) -> None:
+    """Raise NodeError where `path` is not to be trusted; what is not there is harmless."""
+    try:
+        _refuse_writable(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise NodeError(f"{path} cannot be examined: {error.strerror}") from None
+
+
+def _refuse_writable(path: str) -> None:
+    """Raise NodeError where anybody but root could put another file behind `path`.
+
+    Walks as the kernel does, so that the directory of every link on the way is looked at too.
+    """
+    here, links = "/", 0
+    left = [*reversed(path.split("/")), "/"]
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            here = os.path.dirname(here)
+            continue
+        there = os.path.join(here, part)
+        found = os.lstat(there)
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > LINKS:
+                raise NodeError(f"{path} is not trusted: more than {LINKS} links")
+            target = os.readlink(there)
+            left += reversed(target.split("/"))
+            here = "/" if target.startswith("/") else here
+            continue
+        if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise NodeError(f"{path} is not trusted: {there} can be changed by others than root")
+        here = there
 
 
 def start_ticks(pid: int) -> int | None:
     """Return field 22 of /proc/PID/stat: with the pid, a process's identity. None: no such process."""
     try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+        return procfs.parse_stat(procfs.read(f"/proc/{pid}/stat")).start
+    except (OSError, ValueError, IndexError):
         return None
-    # The name stands in parentheses and may hold anything, so count from the last one.
-    return int(line.rpartition(b")")[2].split()[19])
 
 
-async def run(tree: CommandTree, *, timeout_s: float, trusted: Sequence[str]) -> Run:
+def identity_holds(pid: int, ticks: int) -> bool:
+    """Say whether `pid` is still the process that started at `ticks`."""
+    return start_ticks(pid) == ticks
+
+
+def refuse_strangers(words: Iterable[str], captured: Mapping[int, int]) -> None:
+    """Raise NodeError where a number in `words` is a captured pid that is another process by now.
+
+    Every run of digits counts: `1234`, `--pid=1234`, `/proc/1234/fd`. `captured` is start_ticks by pid.
+    """
+    for word in words:
+        for digits in re.findall(r"[0-9]+", word):
+            pid = int(digits)
+            if pid in captured and not identity_holds(pid, captured[pid]):
+                raise NodeError(
+                    f"pid {pid} is another process now"
+                    if start_ticks(pid) is not None
+                    else f"process {pid} is gone"
+                )
+
+
+async def run(
+    tree: CommandTree,
+    *,
+    timeout_s: float,
+    trusted: Sequence[str],
+    limits: Limits | None = None,
+    captured: Mapping[int, int] | None = None,
+) -> Run:
     """Run `tree` and return what became of it.
 
-    Raises NodeError before anything starts where one of its executables is not to be trusted. Cancelling
+    Right before each stage starts, the pids among its words are compared with `captured` (start_ticks by
+    pid). Raises NodeError before anything starts where an executable is not to be trusted. Cancelling
     ends every process first.
     """
-    paths = {command.argv[0].value: "" for command in flat(tree)}
-    for name in paths:
-        paths[name] = resolve(name, trusted)
-    work = _Work(paths, _prefix(timeout_s))
-    timed_out = False
+    for folder in trusted:
+        _examine(folder)  # all of them: they are the PATH of a command that starts another
+    names = dict.fromkeys(command.argv[0].value for command in tree.commands)
+    paths = {name: resolve(name, trusted) for name in names}
+    environment = {**ENVIRONMENT, "PATH": ":".join(trusted)}
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    work = _Work(
+        paths, _prefix(limits or Limits(), timeout_s), environment, captured or {}, deadline
+    )
+    timed_out, reason = False, ""
     try:
-        async with asyncio.timeout(timeout_s):
-            status = await work.tree(tree)
+        await work.tree(tree)
     except TimeoutError:
-        timed_out, status = True, 128 + signal.SIGKILL
-    finally:
-        await work.end()
+        timed_out = True
+    except (NodeError, OSError) as error:
+        work.status, reason = REFUSED, str(error)
     return Run(
-        exit_status=status,
+        exit_status=work.status,
         stdout=work.stdout.text(),
         stderr=work.stderr.text(),
         truncated_bytes=work.stdout.lost + work.stderr.lost,
         timed_out=timed_out,
+        reason=reason,
     )
 
 
-def _prefix(timeout_s: float) -> list[str]:
+def _prefix(limits: Limits, timeout_s: float) -> list[str]:
     """Return the words that bound a command, from util-linux where it is installed."""
-    words = []
-    if limits := shutil.which("prlimit", path=ENVIRONMENT["PATH"]):
-        cpu = int(timeout_s) + 1
-        words += [limits, "--core=0", f"--fsize={FILE_BYTES}", f"--cpu={cpu}", "--"]
-    if privileges := shutil.which("setpriv", path=ENVIRONMENT["PATH"]):
-        words += [privileges, "--no-new-privs", "--"]
+    wanted = {
+        "as": (resource.RLIMIT_AS, limits.memory_bytes),
+        "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
+        "nproc": (resource.RLIMIT_NPROC, limits.processes),
+        "nofile": (resource.RLIMIT_NOFILE, limits.files),
+        "cpu": (resource.RLIMIT_CPU, int(timeout_s) + 1),
+        "core": (resource.RLIMIT_CORE, 0),
+    }
+    words: list[str] = []
+    if path := _tool("prlimit"):
+        bounds = [f"--{name}={_at_most(kind, value)}" for name, (kind, value) in wanted.items()]
+        words += [path, *bounds, "--"]
+    if path := _tool("setpriv"):
+        # A command must not go on unwatched when the agent is killed. util-linux before 2.33 cannot say so.
+        with_us = ["--pdeathsig", "TERM"] if b"pdeathsig" in Path(path).read_bytes() else []
+        words += [path, "--no-new-privs", *with_us, "--"]
     return words
 
 
-class _Sink:
-    """Keeps the head of what is read, and counts the rest."""
+def _tool(name: str) -> str | None:
+    """Return the path of a tool of util-linux, None where it is not installed."""
+    installed = any(os.path.isfile(os.path.join(folder, name)) for folder in SYSTEM)
+    return resolve(name, SYSTEM) if installed else None
 
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self.lost = 0
 
-    def take(self, data: bytes) -> None:
-        room = OUTPUT_BYTES - len(self._kept)
-        self._kept += data[:room]
-        self.lost += max(0, len(data) - room)
-
-    def text(self) -> str:
-        return self._kept.decode("utf-8", "replace")[:OUTPUT_BYTES]
+def _at_most(kind: int, value: int) -> int:
+    """Return the limit, or the one that we are under ourselves: it could not be raised."""
+    hard = resource.getrlimit(kind)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
 
 
 class _Work:
-    """One command under way: its processes and its output."""
+    """One command under way: its status so far and its output."""
 
-    def __init__(self, paths: dict[str, str], prefix: list[str]) -> None:
+    def __init__(
+        self,
+        paths: Mapping[str, str],
+        prefix: Sequence[str],
+        environment: Mapping[str, str],
+        captured: Mapping[int, int],
+        deadline: float,
+    ) -> None:
         self._paths = paths
         self._prefix = prefix
-        self._processes: list[asyncio.subprocess.Process] = []
-        self.stdout = _Sink()
-        self.stderr = _Sink()
+        self._environment = environment
+        self._captured = captured
+        self._deadline = deadline
+        self.status = 0
+        self.stdout = pipes.Sink()
+        self.stderr = pipes.Sink()
 
-    async def tree(self, tree: CommandTree) -> int:
+    async def tree(self, tree: CommandTree) -> None:
         """Run the lists one after the other; the status is the last one's, as in a shell."""
-        status = 0
         for item in tree.lists:
-            status = await self._and_or(item)
-        return status
+            await self._and_or(item)
 
-    async def _and_or(self, item: AndOr) -> int:
-        status = await self._pipeline(item.first)
+    async def _and_or(self, item: AndOr) -> None:
+        await self._pipeline(item.first)
         for operator, pipeline in item.rest:
-            if (status == 0) == (operator == "&&"):
-                status = await self._pipeline(pipeline)
-        return status
+            if (self.status == 0) == (operator == "&&"):
+                await self._pipeline(pipeline)
 
-    async def _pipeline(self, pipeline: Pipeline) -> int:
+    async def _pipeline(self, pipeline: Pipeline) -> None:
         """Start every stage, then wait for all; the status is the last stage's."""
-        with _Pipes(len(pipeline.commands)) as pipes:
-            started = [
-                await self._start(command, pipes.of(index))
-                for index, command in enumerate(pipeline.commands)
-            ]
-            pipes.close_children()
-            async with asyncio.TaskGroup() as tasks:
-                readers = [
-                    tasks.create_task(_drain(pipes.take_stdout(), self.stdout)),
-                    tasks.create_task(_drain(pipes.take_stderr(), self.stderr)),
-                ]
-                for process in started:
-                    await process.wait()
-                # A process that left its session may hold the pipe open: it is not waited for.
-                await asyncio.wait(readers, timeout=DRAIN_S)
-                for reader in readers:
-                    reader.cancel()
-        status = started[-1].returncode
-        assert status is not None
-        return 128 - status if status < 0 else status
+        started: list[Process] = []
+        with pipes.Pipes(len(pipeline.commands)) as ends:
+            readers = ends.readers(self.stdout, self.stderr)
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    for index, command in enumerate(pipeline.commands):
+                        started.append(await self._start(command, ends.of(index)))
+                    ends.close_children()
+                    for process in started:
+                        await process.wait()
+            finally:
+                # Readers go on until the very end: no stage may meet a closed pipe while it tidies up.
+                ends.close_children()
+                try:
+                    await _end(started)
+                    await _drained(readers)
+                finally:
+                    for reader in readers:
+                        reader.close()
+                    self.status = _status(started)
 
-    async def _start(self, command: Simple, fds: list[int]) -> asyncio.subprocess.Process:
-        words = [self._paths[command.argv[0].value], *argv(command)[1:]]
-        with _redirected(command, fds) as (stdin, stdout, stderr):
-            process = await asyncio.create_subprocess_exec(
+    async def _start(self, command: Simple, fds: list[int]) -> Process:
+        words = argv(command)
+        with pipes.redirected(command, fds) as (stdin, stdout, stderr):
+            refuse_strangers(words[1:], self._captured)
+            return await asyncio.create_subprocess_exec(
                 *self._prefix,
-                *words,
+                self._paths[words[0]],
+                *words[1:],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                env=ENVIRONMENT,
+                env=self._environment,
                 cwd="/",
                 umask=0o077,
                 start_new_session=True,
             )
-        self._processes.append(process)
-        return process
-
-    async def end(self) -> None:
-        """End what still runs: TERM, a moment, KILL, to every session."""
-        alive = [process for process in self._processes if process.returncode is None]
-        for process in alive:
-            _signal(process.pid, signal.SIGTERM)
-        if alive:
-            waits = [asyncio.ensure_future(process.wait()) for process in alive]
-            await asyncio.wait(waits, timeout=GRACE_S)
-        for process in self._processes:
-            # Also where the leader has gone: its session may have members left.
-            _signal(process.pid, signal.SIGKILL)
-        for process in alive:
-            await process.wait()
 
 
-def _signal(group: int, number: signal.Signals) -> None:
+def _status(stages: Sequence[Process]) -> int:
+    """Return the last stage's exit status as a shell has it."""
+    status = stages[-1].returncode if stages else REFUSED
+    if status is None:  # not even KILL has ended it yet: it hangs in the kernel
+        return 128 + signal.SIGKILL
+    return 128 - status if status < 0 else status
+
+
+async def _drained(readers: Sequence[pipes.Reader]) -> None:
+    """Wait for the ends of the pipes, but not for a process that left its session and holds one open."""
     try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
+        async with asyncio.timeout(DRAIN_S):
+            for reader in readers:
+                await reader.ended.wait()
+    except TimeoutError:
         return
 
 
-async def _drain(descriptor: int, sink: _Sink) -> None:
-    """Read to the end of the pipe, keeping what the sink keeps."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=OUTPUT_BYTES)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
-    )
+async def _end(stages: Sequence[Process]) -> None:
+    """End what is left of the stages' sessions: TERM, a moment, KILL. Usually nothing is."""
+    left = [stage for stage in stages if _signal(stage, signal.SIGTERM)]
     try:
-        while data := await reader.read(OUTPUT_BYTES):
-            sink.take(data)
+        await _gone(left)
     finally:
-        transport.close()
+        for stage in left:
+            _signal(stage, signal.SIGKILL)
+    await _gone(left)
 
 
-class _Pipes:
-    """The descriptors of one pipeline: one pipe between two stages, one for stdout, one for stderr."""
-
-    def __init__(self, stages: int) -> None:
-        self._open: set[int] = set()
-        self._between = [self._pipe() for _ in range(stages - 1)]
-        self._stdout = self._pipe()
-        self._stderr = self._pipe()
-
-    def __enter__(self) -> _Pipes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close(list(self._open))
-
-    def of(self, stage: int) -> list[int]:
-        """Return [stdin, stdout, stderr] of a stage; -1 is /dev/null."""
-        first, last = stage == 0, stage == len(self._between)
-        stdin = -1 if first else self._between[stage - 1][0]
-        stdout = self._stdout[1] if last else self._between[stage][1]
-        return [stdin, stdout, self._stderr[1]]
-
-    def close_children(self) -> None:
-        """Close what only the children need, or no reader would ever see the end."""
-        ends = [end for pipe in self._between for end in pipe]
-        self._close([*ends, self._stdout[1], self._stderr[1]])
-
-    def take_stdout(self) -> int:
-        """Return the reading end of stdout; the caller closes it."""
-        self._open.discard(self._stdout[0])
-        return self._stdout[0]
-
-    def take_stderr(self) -> int:
-        """Return the reading end of stderr; the caller closes it."""
-        self._open.discard(self._stderr[0])
-        return self._stderr[0]
-
-    def _pipe(self) -> tuple[int, int]:
-        ends = os.pipe2(os.O_CLOEXEC)
-        self._open.update(ends)
-        return ends
-
-    def _close(self, descriptors: Iterable[int]) -> None:
-        for descriptor in descriptors:
-            if descriptor in self._open:
-                self._open.discard(descriptor)
-                os.close(descriptor)
+async def _gone(stages: Sequence[Process]) -> None:
+    """Wait until nothing of the stages is left, at most GRACE_S."""
+    for _ in range(int(GRACE_S / POLL_S)):
+        if not any(_signal(stage, None) for stage in stages):
+            return
+        await asyncio.sleep(POLL_S)
 
 
-@contextmanager
-def _redirected(command: Simple, fds: list[int]) -> Iterator[list[int]]:
-    """Apply the redirections to [stdin, stdout, stderr] in order, as a shell does."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+def _signal(leader: Process, number: signal.Signals | None) -> bool:
+    """Signal everything in the session of `leader`; False where nothing is left of it."""
+    # The kernel does not give out a number that is still a group's. So if the leader was reaped and
+    # there is a process of its number, the group was empty before and this one is a stranger's.
+    if leader.returncode is not None and os.path.exists(f"/proc/{leader.pid}"):
+        return False
     try:
-        now = [null if fd == -1 else fd for fd in fds]
-        for redirect in command.redirects:
-            match redirect.op, redirect.target:
-                case "dup", int() as target:
-                    now[redirect.fd] = now[target]
-                case "&>", "/dev/null":
-                    now[1] = now[2] = null
-                case ((">" | ">>" | "<"), "/dev/null"):
-                    now[redirect.fd] = null
-                case _:
-                    raise NodeError(
-                        f"redirection {redirect.op} {redirect.target} is never executed"
-                    )
-        yield now
-    finally:
-        os.close(null)
+        os.killpg(leader.pid, number or 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

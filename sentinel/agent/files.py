@@ -1,8 +1,8 @@
 """Which files fill a filesystem: the largest, the fullest directories, and the deleted still held open.
 
-Every walk is bounded by entries and by a deadline, goes breadth first (what is large lies rarely deep),
-follows no symbolic link, leaves the filesystem it began in nowhere, and never touches a mount point:
-asking a hung network mount for anything would hang the asker.
+Every walk is bounded by entries and by a deadline, goes breadth first (what is large rarely lies deep),
+follows no symbolic link, never leaves the filesystem it began in, and touches no mount point on its
+way: asking a hung network mount for anything would hang the asker.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FILES = 16
 MAX_ENTRIES = 100_000  # of one walk
 MAX_DESCRIPTORS = 50_000  # looked at, of all processes
 # What packages installed is rarely what fills a disk: looked at last.
-_LAST = frozenset({b"usr", b"lib", b"lib64", b"bin", b"sbin", b"boot", b"snap", b"opt"})
+_LAST = frozenset({b"usr", b"lib", b"lib64", b"bin", b"sbin", b"boot", b"snap"})
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -205,8 +205,10 @@ def _descriptors(
             path = os.readlink(f"{folder}/{name}".encode())
             if path.startswith(b"/") and not path.startswith(waiting):
                 yield path, os.stat(f"{folder}/{name}")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # closed meanwhile
+        except PermissionError:
+            raise
+        except OSError:
+            continue  # closed meanwhile, or its filesystem is broken
 
 
 def _keep(heap: list[T], item: T) -> None:

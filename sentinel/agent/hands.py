@@ -93,9 +93,12 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     try:
         if judgement.argv_digest != grammar.argv_digest(tree):
             raise errors.NodeError("the tree to run is not the tree that was judged")
-        if judgement.changes:
-            same_processes(tree, admitted.report)
-        run = await execute.run(tree, timeout_s=command.timeout_s, trusted=trusted)
+        run = await execute.run(
+            tree,
+            timeout_s=command.timeout_s,
+            trusted=trusted,
+            captured=_identities(admitted.report) if judgement.changes else {},
+        )
     except (errors.NodeError, OSError) as error:
         return CommandResult(
             index=index,
@@ -108,6 +111,7 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     return CommandResult(
         index=index,
         outcome=_outcome(run),
+        reason=errors.printable(run.reason, 900),
         argv=words,
         exit_status=run.exit_status,
         stdout=run.stdout,
@@ -118,19 +122,9 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     )
 
 
-def same_processes(tree: CommandTree, report: Report) -> None:
-    """Raise NodeError where a captured process that `tree` names is gone or is another one by now."""
-    captured = {str(each.pid): each for each in report.context.processes}
-    for command in execute.flat(tree):
-        for word in execute.argv(command)[1:]:
-            known = captured.get(word)
-            if known is None:
-                continue
-            ticks = execute.start_ticks(known.pid)
-            if ticks is None:
-                raise errors.NodeError(f"process {word} is gone")
-            if ticks != known.start_ticks:
-                raise errors.NodeError(f"process {word} is another process now")
+def _identities(report: Report) -> dict[int, int]:
+    """Return start_ticks by pid of the processes that the node captured."""
+    return {each.pid: each.start_ticks for each in report.context.processes}
 
 
 def _outcome(run: execute.Run) -> Outcome:
@@ -150,6 +144,6 @@ def _why(judgement: Judgement) -> str:
 def _words(tree: CommandTree) -> tuple[str, ...]:
     """Return the argv vectors in one row, for people; what runs is the tree."""
     row: list[str] = []
-    for command in execute.flat(tree):
+    for command in tree.commands:
         row += ["|", *execute.argv(command)] if row else execute.argv(command)
     return tuple(row[:MAX_WORDS])

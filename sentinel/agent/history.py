@@ -32,10 +32,10 @@ LINE_CHARS = 512
 RECENT_MS = 15 * 60_000  # every kernel message; older ones only from `warning` up
 LOOKBACK_MS = 48 * 3_600_000
 WARNING = 4
-_MINE = ("/etc/ld.so.cache", "/etc/mtab")  # changed by the system itself, all the time
+_RESTLESS = ("/etc/ld.so.cache", "/etc/mtab")  # changed by the system itself, all the time
 
 
-def kernel(now_ms: int, budget: Budget, path: str = KMSG) -> tuple[LogLine, ...]:
+def kernel(now_ms: int, budget: Budget, path: str) -> tuple[LogLine, ...]:
     """Return the kernel's recent messages, newest first; OSError where no source can be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -69,7 +69,7 @@ def configuration(
         at_ms = status.st_mtime_ns // 1_000_000
         plain = procfs.text_of(path, 1000)
         fresh = now_ms - LOOKBACK_MS <= at_ms <= now_ms
-        if fresh and stat.S_ISREG(status.st_mode) and plain not in _MINE:
+        if fresh and stat.S_ISREG(status.st_mode) and plain not in _RESTLESS:
             yield Change(at_ms=at_ms, what="file", text=f"{plain} was written")
 
 
@@ -84,8 +84,8 @@ def newest(changes: list[Change]) -> tuple[Change, ...]:
     return tuple(sorted(set(changes), key=lambda c: (c.at_ms, c.text), reverse=True)[:MAX_CHANGES])
 
 
-def _records(fd: int, now_ms: int, budget: Budget) -> Iterator[LogLine]:
-    """Yield the kernel's buffer, oldest first: `priority,sequence,microseconds,flags;text`."""
+def _records(fd: int, now_ms: int, budget: Budget) -> Iterator[tuple[int, bytes]]:
+    """Yield (time in ms, text) of the kernel's buffer, oldest first: `priority,sequence,microseconds,flags;text`."""
     up_us = time.monotonic_ns() // 1000
     while budget.spend():
         try:
@@ -102,7 +102,7 @@ def _records(fd: int, now_ms: int, budget: Budget) -> Iterator[LogLine]:
             continue
         age_ms = max(0, up_us - int(fields[2])) // 1000
         if age_ms <= RECENT_MS or (int(fields[0]) & 7 <= WARNING and age_ms <= LOOKBACK_MS):
-            yield _line(max(0, now_ms - age_ms), text)
+            yield max(0, now_ms - age_ms), text
 
 
 def _kernel_log() -> tuple[LogLine, ...] | None:
@@ -113,13 +113,13 @@ def _kernel_log() -> tuple[LogLine, ...] | None:
         except OSError:
             continue
         return _newest(
-            _line(_stamp(line) or 0, line.partition(" kernel: ")[2].encode()) for line in lines
+            (_stamp(line) or 0, line.partition(" kernel: ")[2].encode()) for line in lines
         )
     return None
 
 
-def _newest(lines: Iterator[LogLine]) -> tuple[LogLine, ...]:
-    return tuple(reversed(deque(lines, maxlen=MAX_LINES)))
+def _newest(lines: Iterator[tuple[int, bytes]]) -> tuple[LogLine, ...]:
+    return tuple(_line(at_ms, text) for at_ms, text in reversed(deque(lines, maxlen=MAX_LINES)))
 
 
 def _line(at_ms: int, text: bytes) -> LogLine:

@@ -257,6 +257,8 @@ class Agent:
             with self._store.transaction():
                 if result.outcome is Outcome.RUNNING:
                     self._store.begin_command(bundle.incident, result.index)
+                else:
+                    self._store.end_command(bundle.incident)
                 self._put(ran=protocol.Ran(incident=bundle.incident, result=result))
             self._link.nudge()
 

@@ -104,7 +104,10 @@ class Census:
                 return self._fds, _rss
             case Kind.ZOMBIES:
                 dead = Counter(stat.ppid for stat in self.stats.values() if stat.state == "Z")
-                return (lambda stat: dead[stat.pid]), (lambda stat: stat.state == "Z")
+                worst = max(dead.values(), default=0)
+                return (lambda stat: dead[stat.pid]), (
+                    lambda stat: stat.state == "Z" and dead[stat.ppid] == worst
+                )
             case Kind.BLOCKED:
                 return (lambda stat: stat.state == "D"), self._share_of
             case Kind.MEMORY | Kind.SWAP | Kind.DISK_SPACE | Kind.DISK_INODES | Kind.AGENT_LOST:

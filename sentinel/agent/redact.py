@@ -81,6 +81,8 @@ _NEXT: dict[str, frozenset[str]] = {
     "ldapadd": frozenset({"-w"}),
     "openssl": frozenset({"-passin", "-passout", "-pass", "-k", "-K"}),
 }
+# Most words of most command lines: too short and too plain for any of the shapes above.
+_PLAIN = re.compile(r"[\w./,+-]{0,11}")
 _JOINED = re.compile(r"(?:mysql|mariadb)[\w-]*")  # -pSECRET, in one word
 
 
@@ -111,5 +113,5 @@ def redact_argv(argv: Sequence[str]) -> list[str]:
         elif joined and word.startswith("-p") and len(word) > 2:
             shown.append("-p" + HIDDEN)
         else:
-            shown.append(redact(word))
+            shown.append(word if _PLAIN.fullmatch(word) else redact(word))
     return shown

@@ -2,7 +2,7 @@
 table is read when a rule asks for it, and never costs more than a thousandth of a processor by itself.
 
 A source that cannot be read gives no sample, and its reason stands in `failures`: silence is for the
-detector to judge. psutil would cost five to seven times as much (see bench/agent.py).
+detector to judge. psutil would cost two to seven times as much (see bench/agent.py).
 """
 
 from __future__ import annotations
@@ -211,7 +211,8 @@ class ProcessSampler:
 
     Two ways to read it, each when it is due:
       - whole, where some rule is about every process: as often as costs a thousandth of one
-        processor, between `interval_ms` and LONGEST_MS;
+        processor (a quarter of that to count zombies, which are in no hurry), between `interval_ms`
+        and LONGEST_MS;
       - narrow, every `interval_ms`: the processes asked for by name or identity, those that are new,
         and an eighth of the rest, whose name may have changed.
     """
@@ -239,7 +240,8 @@ class ProcessSampler:
     def read(self, now_ms: int, watch: Watch) -> Table | None:
         """Return a reading of what `watch` asks for; None where nothing is due, or nothing readable."""
         mono, started = time.monotonic_ns(), time.thread_time_ns()
-        pace = min(self.LONGEST_MS * 1_000_000, self._cost_ns * self.COST_DIVISOR)
+        calm = 1 if watch.everyone & PROCESS_METRICS else 4
+        pace = min(self.LONGEST_MS * 1_000_000, self._cost_ns * self.COST_DIVISOR * calm)
         whole = bool(watch.everyone) and mono - self._whole_ns >= max(self._interval_ns, pace)
         narrow = bool(watch.metrics) and mono - self._read_ns >= self._interval_ns
         if not whole and not (narrow and (watch.names or watch.subjects)):

@@ -9,32 +9,40 @@ one transaction: `with store.transaction(): ...`. Rules:
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from sentinel import canonical
-from sentinel.domain import Bundle, Recovery, Report
+from sentinel.domain import Bundle, Outcome, Recovery, Report
 from sentinel.errors import StoreError
 from sentinel.protocol import AGENT_MESSAGE_BYTES, Letter
 
+log = logging.getLogger(__name__)
+
 VERSION = 1
+APPLICATION = 0x53454E54  # "SENT": the file is ours
 LIMIT = 4 * AGENT_MESSAGE_BYTES  # canonical JSON is larger than the protobuf of the same letter
+LETTER_BYTES = 64 << 20
+REFUSED_KEPT = 1000  # a hub that refuses everything must not fill the disk
+CLEARED_KEPT = 256  # reports of faults that are over; without its report a plan can only be refused
+LOCK_S = 5.0  # how long to wait for an agent that is just ending
 
 _SCHEMA = """
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    droppable INTEGER NOT NULL,
     letter BLOB NOT NULL
 ) STRICT;
 CREATE TABLE refused (
-    id TEXT PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
     reason TEXT NOT NULL,
     letter BLOB NOT NULL
 ) STRICT;
@@ -53,7 +61,7 @@ CREATE TABLE execution (
     incident TEXT NOT NULL UNIQUE,
     event TEXT NOT NULL,
     bundle BLOB NOT NULL,
-    begun INTEGER,
+    running INTEGER,
     ended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE verification (
@@ -65,7 +73,10 @@ CREATE TABLE verification (
 
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was admitted and whose end was never written. `begun` is the last command started."""
+    """A plan that was admitted and whose end was never written.
+
+    `begun` is the index of the command that had started and not ended, None between two commands.
+    """
 
     bundle: Bundle
     event: str
@@ -75,22 +86,30 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
 class Store:
     """The node's state file, open between `with` and its end."""
 
-    def __init__(self, path: Path, *, letters: int = 10_000) -> None:
-        """Open or make the file at `path`; the outbox holds at most `letters` that may be dropped.
+    def __init__(
+        self, path: Path, *, letters: int = 10_000, letter_bytes: int = LETTER_BYTES
+    ) -> None:
+        """Open or make the file at `path`. Over `letters` or `letter_bytes` the outbox is full.
 
-        Raises StoreError where the file is damaged, of a newer version, or cannot be written.
+        Raises StoreError where the file is damaged, not ours, of a newer version, in use by another
+        agent, or cannot be written; then nothing in it was changed.
         """
         self._path = path
         self._letters = letters
-        self.dropped = 0
+        self._letter_bytes = letter_bytes
+        self._refused = 0
+        self.dropped = 0  # letters that a full outbox did not take
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
+            path.touch(mode=0o600)
             path.chmod(0o600)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._migrate()
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=LOCK_S)
         except (sqlite3.Error, OSError) as error:
             raise self._fault(error) from None
+        try:
+            self._open()
+        except BaseException:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Self:
         """Return itself, open."""
@@ -107,7 +126,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything inside one durable change, or none of it. May be nested."""
+        """Make everything inside one durable change, or none of it. Inside another, be part of that."""
         if self._db.in_transaction:
             yield
             return
@@ -127,28 +146,30 @@ class Store:
     def put(self, letter: Letter) -> bool:
         """Put `letter` at the end of the outbox; durable when the transaction is.
 
-        A full outbox drops a mere "has started" instead of storing it, and returns False; everything
-        else is stored however full it is, for it is needed to bring the incident to its end.
+        A full outbox takes no mere "has started", says so in the log and returns False; everything else
+        it takes however full it is, for without it the incident could not come to its end.
         """
-        droppable = letter.ran is not None and letter.ran.result.ended_ms == 0
+        data = canonical.encode(letter)
+        started = letter.ran is not None and letter.ran.result.outcome is Outcome.RUNNING
         with self.transaction():
-            if droppable and self.waiting() >= self._letters:
+            if started and self._full(len(data)):
                 self.dropped += 1
+                log.warning(
+                    "the outbox is full: %d letters dropped", self.dropped,
+                    extra={"action": "letter_dropped"},
+                )  # fmt: skip
                 return False
-            self._db.execute(
-                "INSERT INTO outbox (id, droppable, letter) VALUES (?, ?, ?)",
-                (letter.id, droppable, canonical.encode(letter)),
-            )
+            self._db.execute("INSERT INTO outbox (id, letter) VALUES (?, ?)", (letter.id, data))
         return True
 
     def waiting(self) -> int:
         """Return how many letters wait for the hub's receipt."""
-        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        return self._integer("SELECT count(*) FROM outbox")
 
     def pending(self, *, after: int, limit: int) -> tuple[tuple[int, Letter], ...]:
         """Return up to `limit` letters with their seq, in order, from the first after `after`."""
-        rows = self._db.execute(
-            "SELECT seq, letter FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        rows = self._rows(
+            "SELECT seq, letter FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", after, limit
         )
         return tuple((seq, canonical.decode(Letter, data, limit=LIMIT)) for seq, data in rows)
 
@@ -158,23 +179,36 @@ class Store:
             self._db.execute("DELETE FROM outbox WHERE id = ?", (letter,))
 
     def refuse(self, letter: str, reason: str) -> None:
-        """Put aside a letter that the hub will never take; it is kept for a person to look at."""
+        """Put aside a letter that the hub will never take, for a person to look at."""
         with self.transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO refused SELECT id, ?, letter FROM outbox WHERE id = ?",
+            taken = self._db.execute(
+                "INSERT OR IGNORE INTO refused (id, reason, letter)"
+                " SELECT id, ?, letter FROM outbox WHERE id = ?",
                 (reason, letter),
-            )
+            ).rowcount
             self._db.execute("DELETE FROM outbox WHERE id = ?", (letter,))
+            self._db.execute(
+                "DELETE FROM refused WHERE seq <= (SELECT max(seq) FROM refused) - ?",
+                (REFUSED_KEPT,),
+            )
+        self._refused += taken
 
     def refused(self) -> int:
-        """Return how many letters the hub has refused."""
-        return int(self._db.execute("SELECT count(*) FROM refused").fetchone()[0])
+        """Return how many letters the hub has refused since the file was opened."""
+        return self._refused
+
+    def _full(self, more: int) -> bool:
+        """Say whether another letter of `more` bytes is one too many."""
+        # The size of a blob stands at its head: this reads no letter.
+        held = self._integer("SELECT coalesce(sum(length(letter)), 0) FROM outbox")
+        return self.waiting() >= self._letters or held + more > self._letter_bytes
 
     # ------------------------------------------------------------ faults and challenges
 
     def open_fault(self, report: Report) -> None:
         """Keep a report: its frozen context is what plans are judged against."""
         with self.transaction():
+            self._forget_cleared()
             self._db.execute(
                 "INSERT INTO fault (event, is_open, report) VALUES (?, 1, ?)",
                 (report.event, canonical.encode(report)),
@@ -188,13 +222,13 @@ class Store:
 
     def open_faults(self) -> tuple[Report, ...]:
         """Return the reports whose signal has not cleared, oldest first."""
-        rows = self._db.execute("SELECT report FROM fault WHERE is_open ORDER BY event")
+        rows = self._rows("SELECT report FROM fault WHERE is_open ORDER BY rowid")
         return tuple(canonical.decode(Report, row[0], limit=LIMIT) for row in rows)
 
     def report(self, event: str) -> Report | None:
         """Return the report of that event, as it was frozen."""
-        row = self._db.execute("SELECT report FROM fault WHERE event = ?", (event,)).fetchone()
-        return canonical.decode(Report, row[0], limit=LIMIT) if row else None
+        rows = self._rows("SELECT report FROM fault WHERE event = ?", event)
+        return canonical.decode(Report, rows[0][0], limit=LIMIT) if rows else None
 
     def issue(self, nonce: str, event: str) -> None:
         """Make `nonce` the present challenge of `event`; earlier unspent ones of it are void."""
@@ -204,10 +238,10 @@ class Store:
 
     def challenge(self, nonce: str) -> tuple[str, bool] | None:
         """Return (event, spent) of a challenge that this node issued, None for any other."""
-        row = self._db.execute(
-            "SELECT event, spent_ms IS NOT NULL FROM challenge WHERE nonce = ?", (nonce,)
-        ).fetchone()
-        return (row[0], bool(row[1])) if row else None
+        rows = self._rows(
+            "SELECT event, spent_ms IS NOT NULL FROM challenge WHERE nonce = ?", nonce
+        )
+        return (rows[0][0], bool(rows[0][1])) if rows else None
 
     def spend(self, nonce: str, now_ms: int) -> bool:
         """Spend a challenge durably; True exactly once in its life."""
@@ -217,6 +251,21 @@ class Store:
                 (now_ms, nonce),
             )
         return cursor.rowcount == 1
+
+    def _forget_cleared(self) -> None:
+        """Forget the oldest faults that are over, with their challenges and ended executions."""
+        rows = self._rows(
+            "SELECT event FROM fault WHERE NOT is_open"
+            " AND event NOT IN (SELECT event FROM execution WHERE NOT ended)"
+            " ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+            CLEARED_KEPT,
+        )
+        for table in (
+            "execution",
+            "challenge",
+            "fault",
+        ):  # what refers goes before what it refers to
+            self._db.executemany(f"DELETE FROM {table} WHERE event = ?", rows)  # noqa: S608
 
     # ------------------------------------------------------------ executions
 
@@ -233,9 +282,17 @@ class Store:
 
     def begin_command(self, incident: str, index: int) -> None:
         """Note that a command is about to start, before it does."""
+        self._running(incident, index)
+
+    def end_command(self, incident: str) -> None:
+        """Note that the command has ended, in one transaction with the letter that says how."""
+        self._running(incident, None)
+
+    def _running(self, incident: str, index: int | None) -> None:
         with self.transaction():
             self._db.execute(
-                "UPDATE execution SET begun = ? WHERE incident = ? AND NOT ended", (index, incident)
+                "UPDATE execution SET running = ? WHERE incident = ? AND NOT ended",
+                (index, incident),
             )
 
     def end_execution(self, incident: str) -> None:
@@ -243,21 +300,25 @@ class Store:
         with self.transaction():
             self._db.execute("UPDATE execution SET ended = 1 WHERE incident = ?", (incident,))
 
+    def executing(self, incident: str) -> bool:
+        """Say whether a plan of that incident was admitted and has not ended."""
+        return bool(
+            self._rows("SELECT 1 FROM execution WHERE incident = ? AND NOT ended", incident)
+        )
+
     def knows(self, bundle: Bundle) -> bool:
         """Say whether exactly this bundle was admitted before, so that it needs no second answer."""
-        row = self._db.execute(
-            "SELECT bundle FROM execution WHERE incident = ?", (bundle.incident,)
-        ).fetchone()
-        return row is not None and row[0] == canonical.encode(bundle)
+        rows = self._rows("SELECT bundle FROM execution WHERE incident = ?", bundle.incident)
+        return bool(rows) and rows[0][0] == canonical.encode(bundle)
 
     def interrupted(self) -> tuple[Interrupted, ...]:
         """Return the plans that were admitted and not ended: asked once, at start."""
-        rows = self._db.execute("SELECT bundle, event, begun FROM execution WHERE NOT ended")
+        rows = self._rows("SELECT bundle, event, running FROM execution WHERE NOT ended")
         return tuple(
             Interrupted(
-                bundle=canonical.decode(Bundle, data, limit=LIMIT), event=event, begun=begun
+                bundle=canonical.decode(Bundle, data, limit=LIMIT), event=event, begun=running
             )
-            for data, event, begun in rows
+            for data, event, running in rows
         )
 
     # ------------------------------------------------------------ verifications
@@ -277,7 +338,7 @@ class Store:
 
     def verifications(self) -> tuple[tuple[str, Recovery, int], ...]:
         """Return (incident, recovery, started_ms) of what is being watched."""
-        rows = self._db.execute("SELECT incident, recovery, started_ms FROM verification")
+        rows = self._rows("SELECT incident, recovery, started_ms FROM verification")
         return tuple(
             (incident, canonical.decode(Recovery, data, limit=LIMIT), started)
             for incident, data, started in rows
@@ -285,25 +346,61 @@ class Store:
 
     # ------------------------------------------------------------ the file
 
-    def _migrate(self) -> None:
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+    def _open(self) -> None:
+        """Take the file for us alone, look whether it is whole and ours, and make what is missing."""
+        # One agent per file: a second one would take the first one's running plan for interrupted.
+        self._rows("PRAGMA locking_mode=EXCLUSIVE")
+        version = self._integer("PRAGMA user_version")
         if version > VERSION:
             raise StoreError(
                 f"{self._path} is of version {version}, this agent reads version {VERSION}",
-                hint="install the newer agent again, or move the file away and enrol anew",
+                hint="install the newer agent again, or move the file away: open faults are found again",
             )
-        if version == 0:
-            with self.transaction():
+        made = bool(self._rows("SELECT 1 FROM sqlite_schema LIMIT 1"))
+        if made and self._integer("PRAGMA application_id") != APPLICATION:
+            raise StoreError(
+                f"{self._path} is a database, but not an agent's",
+                hint="name another state directory",
+            )
+        (found,) = self._rows("PRAGMA quick_check(1)")[0]
+        if found != "ok":
+            raise StoreError(f"{self._path} is damaged: {found}", hint=_DAMAGED)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._rows(f"PRAGMA {pragma}")
+        with self.transaction():
+            if not made:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return all rows of a query, or raise StoreError."""
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._fault(error) from None
+
+    def _integer(self, query: str) -> int:
+        return int(self._rows(query)[0][0])
 
     def _undo(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
     def _fault(self, error: sqlite3.Error | OSError) -> StoreError:
-        return StoreError(
-            f"{self._path}: {error}",
-            hint="free the disk, or if the file is damaged move it away: open faults are found again",
-        )
+        name = getattr(error, "sqlite_errorname", None) or "SQLITE_CANTOPEN"
+        hints = [hint for prefix, hint in _HINTS.items() if name.startswith(prefix)]
+        return StoreError(f"{self._path}: {error}", hint=hints[0] if hints else "")
+
+
+_DAMAGED = "move it away and start again: open faults are found again, unsent reports are lost"
+_HINTS = {
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_FULL": "free space on its filesystem",
+    "SQLITE_IOERR": "look at the disk: the kernel log says more",
+    "SQLITE_BUSY": "another agent runs on this state directory: stop it first",
+    "SQLITE_CANTOPEN": "the agent's user must own the file and its directory",
+    "SQLITE_READONLY": "the agent's user must own the file and its directory",
+}

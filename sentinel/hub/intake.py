@@ -124,10 +124,10 @@ async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) ->
     body = canonical.encode(report)
     entry = Entry(
         at_ms=now_ms,
-        stage=Stage.TRANSPORT,
+        stage=Stage.PERSIST,
         actor=f"node:{host}",
         action="reported",
-        text=f"report {report.event} stored",
+        text="incident opened, report stored",
         facts={"report": canonical.digest(body), "rule": anomaly.rule},
     )
     case = await begin(work, case, entry, _on_the_node(report, case))
@@ -345,5 +345,13 @@ def _on_the_node(report: Report, case: Case) -> tuple[Move, ...]:
             actor=actor,
             state=case.state,
             text=f"{len(report.context.processes)} processes, {len(report.context.logs)} log lines",
+        ),
+        Move(
+            at_ms=case.opened_ms,
+            stage=Stage.TRANSPORT,
+            action="received",
+            actor=actor,
+            state=case.state,
+            text=f"report {report.event} received",
         ),
     )

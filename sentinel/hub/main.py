@@ -151,6 +151,11 @@ class Judge:
         """Judge by `policy`."""
         self._policy = policy
 
+    @property
+    def digest(self) -> str:
+        """The digest of the rules."""
+        return self._policy.digest
+
     def judge(self, plan: Plan, context: Context) -> PlanJudgement:
         """Return the verdict on every command of `plan`. Never raises."""
         facts = validate.facts_of(context)

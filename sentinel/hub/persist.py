@@ -94,7 +94,7 @@ class Store:
         """Use `open`."""
         self._engine = engine
         self._writing = engine.execution_options(sentinel_writes=True)
-        self._writer = Writer[UnitOfWork](self._begin, batch=BATCH, queue=QUEUE)
+        self._writer = Writer(self._begin, batch=BATCH, queue=QUEUE)
         self._tasks = asyncio.TaskGroup()
         self._own: list[asyncio.Task[None]] = []
         self._revoked: tuple[int, frozenset[str]] = (-1, frozenset())
@@ -256,7 +256,9 @@ class Store:
         """
         async with self._read() as connection:
             reader = Reader(connection)
-            case = await reader.case(await _resolve(connection, name))
+            case = await reader.case(name)
+            if case is None:
+                case = await reader.case(await _resolve(connection, name))
             assert case is not None
             return view(await reader.folder(case))
 

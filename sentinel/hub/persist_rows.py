@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in three files)
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError  # noqa: TID251
-from sqlalchemy.ext.asyncio import AsyncConnection  # noqa: TID251
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction  # noqa: TID251
 
 from sentinel import canonical, errors
 from sentinel.domain import (
@@ -27,6 +27,7 @@ from sentinel.domain import (
     PlanJudgement,
     Reasoning,
     Report,
+    Severity,
     Signature,
     State,
 )
@@ -54,6 +55,57 @@ NOTIFY_CHANNEL = "sentinel"
 _CASE = [INCIDENT.c[name] for name in Case.__struct_fields__]
 
 
+def _is(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    return column == sa.bindparam(column.name, type_=column.type)
+
+
+# What every letter asks, built once: to build a statement costs as much as to run it.
+_CASE_BY_ID = sa.select(*_CASE).where(_is(INCIDENT.c.id))
+_OPEN_CASE = sa.select(*_CASE).where(
+    _is(INCIDENT.c.host),
+    _is(INCIDENT.c.kind),
+    _is(INCIDENT.c.rule),
+    _is(INCIDENT.c.subject),
+    INCIDENT.c.is_open,
+)
+_PREVIOUS = (
+    sa.select(INCIDENT.c.id)
+    .where(
+        _is(INCIDENT.c.host),
+        _is(INCIDENT.c.kind),
+        _is(INCIDENT.c.rule),
+        _is(INCIDENT.c.culprit),
+        INCIDENT.c.is_open.is_(False),
+    )
+    .order_by(INCIDENT.c.id.desc())
+    .limit(1)
+)
+_CASE_OF_EVENT = (
+    sa.select(*_CASE)
+    .join(REPORT, REPORT.c.incident == INCIDENT.c.id)
+    .where(_is(REPORT.c.host), _is(REPORT.c.event))
+)
+_LETTER = {c.name: sa.bindparam(c.name, type_=c.type) for c in LETTER_SEEN.c}
+_FIRST_SIGHT = (
+    sa.insert(LETTER_SEEN)
+    .from_select(
+        list(_LETTER),
+        sa.select(*_LETTER.values()).where(
+            ~sa.exists().where(
+                LETTER_SEEN.c.host == _LETTER["host"], LETTER_SEEN.c.letter == _LETTER["letter"]
+            )
+        ),
+    )
+    .returning(LETTER_SEEN.c.letter)
+)
+_URGENCY = sa.case(
+    (INCIDENT.c.severity == Severity.CRITICAL.value, 0),
+    (INCIDENT.c.severity == Severity.WARNING.value, 1),
+    else_=2,
+)
+_LOCKED_HEAD = sa.select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
+
+
 class Reader:
     """Reads rows as values, in one transaction."""
 
@@ -61,8 +113,8 @@ class Reader:
         """Read over `connection`."""
         self._connection = connection
 
-    async def _case(self, query: sa.Select[Any]) -> Case | None:
-        row = (await self._connection.execute(query)).mappings().first()
+    async def _case(self, query: sa.Select[Any], **values: str) -> Case | None:
+        row = (await self._connection.execute(query, values)).mappings().first()
         return None if row is None else msgspec.convert(row, Case)
 
     async def cases(self, *where: sa.ColumnElement[bool], limit: int) -> tuple[Case, ...]:
@@ -73,43 +125,20 @@ class Reader:
 
     async def case(self, incident: str) -> Case | None:
         """Return the case of that id."""
-        return await self._case(sa.select(*_CASE).where(INCIDENT.c.id == incident))
+        return await self._case(_CASE_BY_ID, id=incident)
 
     async def open_case(self, host: str, kind: Kind, rule: str, subject: str) -> Case | None:
         """Return the open case about that very fault; there is at most one."""
-        where = (
-            INCIDENT.c.host == host,
-            INCIDENT.c.kind == kind.value,
-            INCIDENT.c.rule == rule,
-            INCIDENT.c.subject == subject,
-            INCIDENT.c.is_open,
-        )
-        return await self._case(sa.select(*_CASE).where(*where))
+        return await self._case(_OPEN_CASE, host=host, kind=kind.value, rule=rule, subject=subject)
 
     async def previous(self, host: str, kind: Kind, rule: str, culprit: str) -> str | None:
         """Return the id of the newest closed incident with the same culprit."""
-        query = (
-            sa.select(INCIDENT.c.id)
-            .where(
-                INCIDENT.c.host == host,
-                INCIDENT.c.kind == kind.value,
-                INCIDENT.c.rule == rule,
-                INCIDENT.c.culprit == culprit,
-                INCIDENT.c.is_open.is_(False),
-            )
-            .order_by(INCIDENT.c.id.desc())
-            .limit(1)
-        )
-        return (await self._connection.execute(query)).scalar_one_or_none()
+        values = {"host": host, "kind": kind.value, "rule": rule, "culprit": culprit}
+        return (await self._connection.execute(_PREVIOUS, values)).scalar_one_or_none()
 
     async def case_of_event(self, host: str, event: str) -> Case | None:
         """Return the case that the host's event was reported to."""
-        query = (
-            sa.select(*_CASE)
-            .join(REPORT, REPORT.c.incident == INCIDENT.c.id)
-            .where(REPORT.c.host == host, REPORT.c.event == event)
-        )
-        return await self._case(query)
+        return await self._case(_CASE_OF_EVENT, host=host, event=event)
 
     async def newest_event(self, incident: str) -> str:
         """Return the event that the node reported last of that incident."""
@@ -130,13 +159,13 @@ class Reader:
         return msgspec.json.decode(body, type=Report)
 
     async def plan(self, case: Case) -> PlanRecord | None:
-        """Return the plan in force."""
+        """Return the plan in force, if there is one yet."""
+        if not case.plan_revision:
+            return None
         query = sa.select(PLAN.c.revision, PLAN.c.digest, PLAN.c.body, PLAN.c.judgement).where(
             PLAN.c.incident == case.id, PLAN.c.revision == case.plan_revision
         )
-        row = (await self._connection.execute(query)).first()
-        if row is None:
-            return None
+        row = (await self._connection.execute(query)).one()
         judgement = (
             None
             if row.judgement is None
@@ -147,7 +176,9 @@ class Reader:
         )
 
     async def decision(self, case: Case) -> DecisionRecord | None:
-        """Return the last decision."""
+        """Return the last decision, if there is one yet."""
+        if not case.decision_seq:
+            return None
         query = sa.select(
             DECISION.c.seq,
             DECISION.c.operator,
@@ -155,11 +186,13 @@ class Reader:
             DECISION.c.statement,
             DECISION.c.signatures,
         ).where(DECISION.c.seq == case.decision_seq)
-        row = (await self._connection.execute(query)).mappings().first()
-        return None if row is None else msgspec.convert(row, DecisionRecord)
+        row = (await self._connection.execute(query)).mappings().one()
+        return msgspec.convert(row, DecisionRecord)
 
     async def results(self, case: Case) -> tuple[CommandResult, ...]:
         """Return the results of the last approved run, in the plan's order."""
+        if not case.decision_seq:
+            return ()
         query = (
             sa.select(RESULT.c.body)
             .where(RESULT.c.incident == case.id, RESULT.c.decision == case.decision_seq)
@@ -216,9 +249,12 @@ class Reader:
 class UnitOfWork(Reader):
     """One transaction that writes. Operations run in it one after the other, each in a savepoint."""
 
-    def __init__(self, connection: AsyncConnection, end: tuple[int, bytes]) -> None:
-        """Write over `connection`, which holds the head row at `end`."""
+    def __init__(
+        self, connection: AsyncConnection, end: tuple[int, bytes], whole: AsyncTransaction
+    ) -> None:
+        """Use `begin`."""
         super().__init__(connection)
+        self._whole = whole
         self._began = self._end = end
         self._records: list[audit.Row] = []
         self._lines: list[dict[str, Any]] = []
@@ -226,9 +262,10 @@ class UnitOfWork(Reader):
     @classmethod
     async def begin(cls, connection: AsyncConnection) -> UnitOfWork:
         """Lock the head row, and with it the right to write, until the transaction ends."""
-        query = sa.select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
-        row = (await connection.execute(query)).one()
-        return cls(connection, (row.seq, row.hash))
+        row = (await connection.execute(_LOCKED_HEAD)).one()
+        # Either database can give up a transaction by itself and let the rest of it pass as if
+        # nothing had been. A savepoint around the whole is gone then, and `finish` finds out.
+        return cls(connection, (row.seq, row.hash), await connection.begin_nested())
 
     async def attempt(self, operation: Callable[[UnitOfWork], Awaitable[object]]) -> object:
         """Run `operation` in a savepoint; return its result, or its exception as a value.
@@ -272,6 +309,7 @@ class UnitOfWork(Reader):
                 await self._connection.execute(
                     sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, str(seq)))
                 )
+        await self._whole.commit()
         return seq
 
     # ------------------------------------------------------------ the log
@@ -316,11 +354,13 @@ class UnitOfWork(Reader):
     async def claim(
         self, state: State, owner: str, now_ms: int, until_ms: int, limit: int
     ) -> tuple[Case, ...]:
-        """Lease up to `limit` cases in `state` that nobody holds a lease on, longest waiting first."""
+        """Lease up to `limit` cases in `state` without a lease: the most severe first, of those the
+        longest waiting, because in a storm an engine is asked about one after the other.
+        """
         query = (
             sa.select(INCIDENT.c.id)
             .where(INCIDENT.c.state == state.value, INCIDENT.c.lease_until_ms <= now_ms)
-            .order_by(INCIDENT.c.entered_ms)
+            .order_by(_URGENCY, INCIDENT.c.entered_ms)
             .limit(limit)
             # A row that somebody's session holds is passed over, not waited for.
             .with_for_update(skip_locked=True)
@@ -356,12 +396,8 @@ class UnitOfWork(Reader):
 
     async def first_sight(self, host: str, letter: str, now_ms: int) -> bool:
         """Note that a host's letter is stored; False where it was before."""
-        seen = sa.exists().where(LETTER_SEEN.c.host == host, LETTER_SEEN.c.letter == letter)
-        at = sa.literal(now_ms, sa.BigInteger)
-        values = sa.select(sa.literal(host), sa.literal(letter), at).where(~seen)
-        statement = sa.insert(LETTER_SEEN).from_select(["host", "letter", "seen_ms"], values)
-        inserted = await self._connection.execute(statement.returning(LETTER_SEEN.c.letter))
-        return inserted.first() is not None
+        values = {"host": host, "letter": letter, "seen_ms": now_ms}
+        return (await self._connection.execute(_FIRST_SIGHT, values)).first() is not None
 
     async def add_report(self, report: Report, body: bytes, incident: str, seq: int) -> None:
         """Add a report's exact bytes under its incident and audit record."""

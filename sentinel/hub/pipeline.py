@@ -56,6 +56,7 @@ LEASE_MS = 60_000
 RENEW_S = 15.0
 POLL_S = 1.0  # how late an expiry may be noticed; everything else is nudged
 PASS = 100  # incidents looked at in one pass over a state
+MANY = 10_000  # plans looked at when the hub starts
 
 
 class Proposal(Protocol):
@@ -99,6 +100,10 @@ class Reasoner(Protocol):
 
 class Policy(Protocol):
     """Stage 5. The same plan and context always give the same judgement."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the rules, as it stands in every judgement."""
 
     def judge(self, plan: Plan, context: Context) -> PlanJudgement:
         """Return the verdict on every command of `plan`. Never raises."""
@@ -144,6 +149,7 @@ class Pipeline:
             text = f"triggers of the audit log were missing or altered: {names}"
             await self._store.record("audit-resealed", text, self._clock())
         await self._store.write(lambda work: work.release_leases(self._owner))
+        await self._rejudge()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(REASONERS):
                 tasks.create_task(self._forever(self.reason_one))
@@ -328,6 +334,28 @@ class Pipeline:
             await work.judge_plan(case.id, record.revision, judgement)
 
         await self._lose_gracefully(operation)
+
+    async def _rejudge(self) -> None:
+        """Send back what waits for an operator under other rules than today's: no node would take it.
+
+        Only at the start, so that two hubs with different rules do not send it to and fro for ever.
+        """
+        for state in (State.AWAITING, State.REFUSED):
+            for case in await self._store.waiting(state, limit=MANY):
+                _, record = await self._store.papers(case)
+                if record is None or record.judgement is None:
+                    continue
+                if record.judgement.policy == self._policy.digest:
+                    continue
+                entry = Entry(
+                    at_ms=self._clock(),
+                    stage=Stage.VALIDATE,
+                    actor="hub",
+                    action=Event.REVISED.value,
+                    text="the policy has changed: the plan is judged again",
+                    facts={"policy": self._policy.digest},
+                )
+                await self._move(case, Event.REVISED, case, entry)
 
     async def _expire(self, state: State, limit_s: int, event: Event, text: str) -> bool:
         now_ms = self._clock()

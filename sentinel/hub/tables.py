@@ -38,7 +38,7 @@ def _without_nul(value: object) -> object:
         return value.replace("\x00", "\ufffd")
     if isinstance(value, dict):
         return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_nul(item) for item in value]
     return value
 

@@ -47,9 +47,11 @@ def age(ms: int) -> str:
 
 
 def duration(ms: int) -> str:
-    """Return `ms` with the precision a person wants of it: `0.02 s`, `4.1 s`, `2 min 5 s`, `3 h 4 min`."""
+    """Return `ms` with the precision a person wants of it: `21 ms`, `4.1 s`, `2 min 5 s`, `3 h 4 min`."""
+    if ms < SECOND:
+        return f"{ms} ms"
     if ms < 10 * SECOND:
-        return f"{ms / SECOND:.2f} s" if ms < SECOND else f"{ms / SECOND:.1f} s"
+        return f"{ms / SECOND:.1f} s"
     if ms < MINUTE:
         return f"{ms // SECOND} s"
     if ms < HOUR:

@@ -117,3 +117,14 @@ def state(value: State) -> Piece:
 def kind(value: Kind) -> str:
     """Return the word of a failure class."""
     return KIND_WORD.get(value, value.value)
+
+
+def legend() -> list[Line]:
+    """Return what the signs of the verdicts mean, for the help."""
+    rows = [line(text("VERDICTS", Tone.STRONG))]
+    for value in Verdict:
+        sign = text(f"  {VERDICT_SIGN[value]} {VERDICT_WORD[value]:<12}", VERDICT_TONE[value])
+        rows.append(line(sign, text(VERDICT_MEANING[value])))
+    marks = f"under a command: {VERDICT_MARK[Verdict.REVIEW]} marks what needs a person,"
+    rows.append(line(text(f"  {marks} {VERDICT_MARK[Verdict.BLOCK]} what is blocked")))
+    return rows

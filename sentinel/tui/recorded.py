@@ -121,7 +121,7 @@ class RecordedHub:
             case protocol.ActRequest():
                 return self._act(request)
             case protocol.AgentsRequest():
-                return protocol.Agents(agents=self._recording.agents)
+                return self._agents()
             case protocol.AuditRequest():
                 return self._audit_page(request)
             case _:
@@ -223,6 +223,18 @@ class RecordedHub:
             now_ms=self._clock(),
             open_incidents=sum(state not in TERMINAL for state in states),
             need_decision=states.count(State.AWAITING),
+        )
+
+    def _agents(self) -> protocol.Agents:
+        """Return the nodes; those that are connected go on being heard."""
+        passed = self._clock() - self._recording.at_ms
+        return protocol.Agents(
+            agents=tuple(
+                msgspec.structs.replace(a, last_seen_ms=a.last_seen_ms + passed)
+                if a.connected
+                else a
+                for a in self._recording.agents
+            )
         )
 
     def _page(self, request: protocol.ListRequest) -> protocol.Page:

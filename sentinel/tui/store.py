@@ -133,6 +133,11 @@ class Store:
             self._dirty.add(incident.summary.id)
         self._take(incident.summary)
 
+    def seen(self, page: Page) -> None:
+        """Take a page that was asked for beside the watch, such as one with ended incidents."""
+        for summary in page.summaries:
+            self._take(summary)
+
     def lost(self, why: str, *, retry_ms: int, attempt: int) -> None:
         """Note that the hub is away."""
         link = self._snapshot.link
@@ -148,8 +153,13 @@ class Store:
 
     def outdated(self, incident: str) -> bool:
         """Say whether the list knows a newer form of a fetched incident."""
-        whole, summary = self.incidents.get(incident), self._known.get(incident)
-        return whole is None or (summary is not None and summary.revision > whole.summary.revision)
+        whole = self.incidents.get(incident)
+        return whole is None or self.known_revision(incident) > whole.summary.revision
+
+    def known_revision(self, incident: str) -> int:
+        """Return the newest revision of an incident that the list has heard of."""
+        summary = self._known.get(incident)
+        return summary.revision if summary else 0
 
     def _take(self, summary: Summary) -> None:
         known = self._known.get(summary.id)

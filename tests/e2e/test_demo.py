@@ -48,8 +48,10 @@ def test_without_live_an_approved_plan_is_only_rehearsed():
     assert "rehearsed: nothing was executed" in done.stdout
 
 
-@pytest.mark.parametrize("mode", ["good", "not-json"])
-def test_a_model_behind_ollamas_protocol_reasons_or_the_playbook_stands_in(mode):
+@pytest.mark.parametrize(
+    ("mode", "author"), [("good", "by ollama:tiny"), ("not-json", "by playbook:memory-hog")]
+)
+def test_a_model_behind_ollamas_protocol_reasons_or_the_playbook_stands_in(mode, author):
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.fakes.model_server", "--port", "0", "--mode", mode],
         stdout=subprocess.PIPE,
@@ -57,9 +59,10 @@ def test_a_model_behind_ollamas_protocol_reasons_or_the_playbook_stands_in(mode)
     )
     try:
         url = server.stdout.readline().strip()
-        done = demo("--live", "--approve", "--engine", "ollama", "--model", "tiny", "--url", url)
+        done = demo("--approve", "--engine", "ollama", "--model", "tiny", "--url", url)
     finally:
         server.terminate()
         server.wait()
         server.stdout.close()
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"plan revision 1 {author}" in done.stdout

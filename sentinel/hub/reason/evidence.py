@@ -249,7 +249,8 @@ def _kernel(context: Context) -> Iterator[Line]:
     kills = [line for line in context.logs if _OOM.search(line.text)]
     if kills:
         latest = max(kills, key=lambda line: (line.at_ms, line.text))
-        yield "oom", f"{len(kills)} log lines of an out-of-memory kill, the latest: {_said(latest)}"
+        count = f"{len(kills)} lines" if len(kills) > 1 else "one line"
+        yield "oom", f"out-of-memory kills in the log ({count}), the latest: {_said(latest)}"
     telling = [line for line in context.logs if _KERNEL.search(line.text)]
     for line in sorted(telling, key=lambda line: (-line.at_ms, line.text))[:2]:
         yield "kernel", f"log of {quote(line.source)}: {_said(line)}"

@@ -134,7 +134,7 @@ def spared(process: Process) -> str:
     """Return why no runbook ends this process, or nothing."""
     if process.pid <= 2 or process.ppid == 2:
         return "it belongs to the kernel or is the first process"
-    if _SPARED.fullmatch(process.name) or _SPARED_UNITS.fullmatch(process.unit):
+    if _SPARED.fullmatch(process.name):
         return "the host needs it"
     if _OURSELVES.search(process.cmdline):
         return "it is part of Sentinel"
@@ -233,6 +233,7 @@ def _check(runbook: Runbook, source: str) -> None:
         raise ConfigError(f"{source}: the last resort must need nothing that is captured")
     for step in (*runbook.steps, *runbook.escalation):
         _placeholders(step.run, PATTERNS, f"{source}: run {step.run!r}")
+        _placeholders(step.undo, _PLACEHOLDER.findall(step.run), f"{source}: undo {step.undo!r}")
     for sentence in (runbook.summary, *(claim.text for claim in runbook.claims)):
         _placeholders(sentence, SENTENCE_VALUES, f"{source}: {sentence!r}")
     for claim in runbook.claims:
@@ -303,11 +304,12 @@ def _draft(
     for step in steps:
         text, note = _fill(step, values, scene)
         if text:
+            undo = _put(step.undo, values)
             commands.append(
-                Command(text=text, purpose=step.purpose, undo=step.undo, timeout_s=step.timeout_s)
+                Command(text=text, purpose=step.purpose, undo=undo, timeout_s=step.timeout_s)
             )
         elif note and not (step.optional and note.startswith(_NOT_CAPTURED)):
-            notes.append(Claim(text=f"left out, {note}: {step.run}"))
+            notes.append(Claim(text=f"left out, {note}: {step.run}"[:1024]))
     claims = [claim for c in runbook.claims if (claim := _claim(c, words, facts)) is not None]
     return Draft(
         runbook=runbook.id,
@@ -334,12 +336,19 @@ def _fill(step: Step, values: Mapping[str, str], scene: Picture) -> tuple[str, s
             return "", f"{_NOT_CAPTURED} {name}"
         if not PATTERNS[name].fullmatch(values[name]):
             return "", f"the captured {name} does not look like one"
-    actor = scene.actor.process if scene.actor is not None else None
-    reason = spared(actor) if actor is not None and {"pid", "unit"} & set(names) else ""
-    if step.changes and reason:
+    if step.changes and (reason := _protected(scene, names, values)):
         return "", reason
-    text = _PLACEHOLDER.sub(lambda found: values[found.group(1)], step.run)
+    text = _put(step.run, values)
     return (text, "") if len(text) <= MAX_COMMAND_CHARS else ("", "it would be too long")
+
+
+def _protected(scene: Picture, names: list[str], values: Mapping[str, str]) -> str:
+    """Return why what a changing step names must be left alone, or nothing."""
+    if "unit" in names and _SPARED_UNITS.fullmatch(values["unit"]):
+        return "the host needs that unit"
+    if "pid" in names and scene.actor is not None and scene.actor.process is not None:
+        return spared(scene.actor.process)
+    return ""
 
 
 def _claim(sentence: Sentence, words: Mapping[str, str], facts: tuple[Fact, ...]) -> Claim | None:
@@ -355,6 +364,10 @@ def _say(template: str, words: Mapping[str, str]) -> str | None:
     """Return the sentence with its values, None where one of them is not known."""
     if any(name not in words for name in _PLACEHOLDER.findall(template)):
         return None
+    return _put(template, words)
+
+
+def _put(template: str, words: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: words[found.group(1)], template)
 
 

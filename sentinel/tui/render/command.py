@@ -26,6 +26,7 @@ class Branch(NamedTuple):
     at: int
     guide: str
     folded: int  # nodes hidden under it
+    open: bool  # nodes follow under it
 
 
 def verdicts(command: str, judgement: Judgement) -> list[Verdict]:
@@ -85,7 +86,7 @@ def _broken(shown: list[SafeStr], room: int) -> list[tuple[int, int]]:
     for index, glyph in enumerate(shown):
         size = cell_len(glyph)
         if used + size > room and index > start:
-            near = [i + 1 for i in range(max(start, index - room // 3), index) if shown[i] == " "]
+            near = [i + 1 for i in range(max(start, index - room // 2), index) if shown[i] == " "]
             cut = near[-1] if near else index
             ranges.append((start, cut))
             start, used = cut, sum(cell_len(shown[i]) for i in range(cut, index))
@@ -165,7 +166,9 @@ def branches(tree: tuple[Node, ...], folded: Collection[int]) -> list[Branch]:
         lines = "".join("│  " if more else "   " for more in open_at[1 : node.depth])
         joint = ("├─ " if follows else "└─ ") if node.depth else ""
         fold = index in folded and len(inside) > 0
-        shown.append(Branch(index, lines + joint, len(inside) if fold else 0))
+        shown.append(
+            Branch(index, lines + joint, len(inside) if fold else 0, len(inside) > 0 and not fold)
+        )
         index = inside.stop if fold else index + 1
     return shown
 
@@ -175,12 +178,21 @@ def branch_line(node: Node, branch: Branch, cells: int) -> Line:
     rule_cells = min(22, max(0, cells - 48))
     tone = Tone.PLAIN if node.verdict is Verdict.ALLOW else _MARK_TONE[node.verdict]
     sign = look.VERDICT_SIGN[node.verdict]
-    what = node.text if node.kind == "word" else f"{node.kind} {node.text}"
-    fold = f"  (+{branch.folded} allow)" if branch.folded else ""
-    left = line(text(branch.guide, Tone.DIM), text(f"{sign} ", tone), text(what + fold, tone))
+    left = line(text(branch.guide, Tone.DIM), text(f"{sign} ", tone), *_named(node, branch, tone))
     word = text(look.VERDICT_WORD[node.verdict], look.VERDICT_TONE[node.verdict])
     right = (*pad(line(word), NODE_COLUMN), *pad(line(text(node.rule, Tone.DIM)), rule_cells))
     return spread(left, right, cells)
+
+
+def _named(node: Node, branch: Branch, tone: Tone) -> Line:
+    """Return what a row calls its node; where its parts follow below, they say its text."""
+    if node.kind == "word":
+        return line(text(node.text, tone))
+    if branch.folded:
+        return line(text(f"{node.kind} +{branch.folded}  ", Tone.DIM), text(node.text, tone))
+    if branch.open:
+        return line(text(node.kind, tone))
+    return line(text(f"{node.kind}  ", Tone.DIM), text(node.text, tone))
 
 
 def explanation(command: str, node: Node, judgement: Judgement, cells: int) -> list[Line]:
@@ -194,13 +206,13 @@ def explanation(command: str, node: Node, judgement: Judgement, cells: int) -> l
     layer = f"  layer {same[0].layer}" if same and same[0].layer else ""
     head = line(
         *look.verdict(node.verdict),
-        text(f"  {node.rule or 'no rule of its own'}", Tone.STRONG),
+        text(f"  {node.rule or 'as bad as its worst part'}", Tone.STRONG),
         text(layer, Tone.DIM),
         text(f"  {node.kind}, characters {node.span[0]}–{node.span[1]}", Tone.DIM),
     )
     rows = [clip(head, cells)]
-    reason = node.reason or (same[0].reason if same else "a part of the whole")
-    rows += wrap(reason, cells, first=line("  "))
+    reason = node.reason or (same[0].reason if same else "")
+    rows += wrap(reason, cells, first=line("  ")) if reason else []
     for finding in same[:2]:
         if finding.allow_if:
             head = line(text("  allowed if: ", Tone.DIM))

@@ -25,6 +25,8 @@ def document(offered: Offer, mode: Mode, operator: str, cells: int) -> list[Line
     lines.append(EMPTY)
     for name, value, tone in _facts(offered, mode):
         lines += wrap(value, cells, tone, first=line(text(f"{name:<{_LABEL}}", Tone.STRONG)))
+        if name == "plan":
+            lines += _digest(offered, cells)
     return lines
 
 
@@ -55,8 +57,8 @@ def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
     facts = [
         ("mode", MODE_WORD[mode] + _mode_note(offered), Tone.STRONG),
         ("node", f"{plan.host} only, for incident {offered.incident.summary.id}", Tone.PLAIN),
-        ("plan", f"revision {plan.revision} by {plan.engine}, {offered.digest}", Tone.PLAIN),
-        ("policy", judgement.policy, Tone.PLAIN),
+        ("plan", f"revision {plan.revision} by {plan.engine}, SHA-256:", Tone.PLAIN),
+        ("policy", judgement.policy.removeprefix("sha256:"), Tone.PLAIN),
         ("verify", verify, Tone.PLAIN),
         ("undo", _undo(offered), Tone.PLAIN),
         ("life", f"{human.duration(LIFE_MS)} from the moment you decide", Tone.PLAIN),
@@ -65,6 +67,14 @@ def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
         drift = "the node judges with another policy than the hub: it will refuse"
         facts.append(("drift", drift, Tone.WARN))
     return facts
+
+
+def _digest(offered: Offer, cells: int) -> list[Line]:
+    """Return the digest of the plan with the digits to type underlined."""
+    digits = offered.digest.removeprefix("sha256:")
+    head = line(" " * _LABEL, text(digits[:DIGITS], Tone.HERE))
+    rest = wrap(digits[DIGITS:], cells, first=head)
+    return rest
 
 
 def _mode_note(offered: Offer) -> str:

@@ -33,6 +33,8 @@ KEY_WORDS = {
     "ctrl+c": "C-c",
 }
 
+LAST = ("quit", "back", "help")  # at the end of every footer, whatever else has to give way
+
 
 class Key(NamedTuple):
     """A key as the footer and the help tell it."""
@@ -91,13 +93,11 @@ def _away(snapshot: Snapshot, now_ms: int) -> str:
 
 def banner(snapshot: Snapshot, now_ms: int, options: Options) -> str:
     """Return the sentence that everybody has to know now, or nothing: the hub is away, a demo runs."""
-    link, status = snapshot.link, snapshot.status
+    link = snapshot.link
     if link.phase is Phase.LOST:
         return f"hub unreachable: {link.why}"
     if stale(link, now_ms) and link.phase is Phase.UP:
         return "hub silent: what is shown may no longer be true"
-    if status is not None and not status.engine_ready:
-        return f"engine {status.engine} not ready: {status.engine_note}"
     return "recorded incidents: nothing here runs on any host" if options.demo else ""
 
 
@@ -120,9 +120,9 @@ def notice(words: str, cells: int, *, bad: bool = False) -> Line:
 def footer(keys: Sequence[Key], cells: int) -> Line:
     """Return the keys that work here; those that do not fit are in the help."""
     shown = [key for key in keys if key.shown]
-    last = [key for key in shown if key.keys == "question_mark"]
+    last = [key for key in shown if key.what in LAST]
     entries = [_entry(key) for key in shown if key not in last]
-    end = [_entry(key) for key in last]
+    end = [_entry(key) for key in sorted(last, key=lambda key: LAST.index(key.what))]
     gap = line(text("  ", Tone.BAR))
     while entries and _cells(entries + end) > cells - 1:
         entries.pop()

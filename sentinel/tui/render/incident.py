@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from sentinel.domain import (
     Claim,
     CommandResult,
-    Evidence,
     Incident,
     Mode,
     Move,
@@ -20,7 +19,20 @@ from sentinel.domain import (
     Verification,
 )
 from sentinel.tui import human, look
-from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, joined, line, rule, spread, text, wrap
+from sentinel.tui.line import (
+    EMPTY,
+    Line,
+    Row,
+    Tone,
+    clip,
+    joined,
+    line,
+    rule,
+    spread,
+    text,
+    width,
+    wrap,
+)
 from sentinel.tui.render import command as render_command
 
 OUTPUT_LINES = 8  # of one command's output on the incident screen; the rest is one key away
@@ -38,37 +50,52 @@ _AT = {
 }
 # Once a plan has been approved, what it does is what one wants to see first.
 _RUNNING = (State.APPROVED, State.EXECUTING, State.EXECUTED, State.FAILED, State.UNRESOLVED)
+_OVER = (State.RESOLVED, State.MANUAL, State.CLOSED)
+
+
+def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
+    """Return what stays in sight: state, age, whose turn it is, and the nine stages."""
+    summary = incident.summary
+    age = human.age(now_ms - summary.opened_ms)
+    words = f"  {age} old: {look.STATE_MEANING[summary.state]}"
+    head = line(look.severity(summary.severity), "  ", look.state(summary.state), words)
+    return [clip(head, cells), stages(incident, cells)]
+
+
+def running(incident: Incident) -> bool:
+    """Say whether the plan is under way, so that what it does stands first."""
+    over = bool(incident.results) and not _rehearsal(incident)
+    return incident.summary.state in _RUNNING or (over and incident.summary.state in _OVER)
+
+
+def _rehearsal(incident: Incident) -> bool:
+    """Say whether nothing but a dry-run has happened."""
+    tried = (Outcome.REHEARSED, Outcome.SKIPPED)
+    return bool(incident.results) and all(r.outcome in tried for r in incident.results)
 
 
 def document(incident: Incident, now_ms: int, cells: int) -> list[Row]:
     """Return the whole incident; the rows that stop are `command:N` and `output:N`."""
-    summary = incident.summary
-    rows = _plain([*headline(incident, now_ms, cells), stages(incident, cells)])
+    rows = _plain(_history(incident, cells))
     what, why = _what(incident, cells), _why(incident, cells)
     plan, run = _plan(incident, cells), _run(incident, now_ms, cells)
-    first = [run, plan, what, why] if summary.state in _RUNNING else [what, why, plan, run]
-    for section in [*first, _timeline(incident, cells)]:
+    first = [run, plan, what, why] if running(incident) else [what, why, plan, run]
+    for section in [*first, _beside(incident, cells), _timeline(incident, cells)]:
         rows += section
-    return rows
+    return _fitting(rows, cells)
+
+
+def _fitting(rows: list[Row], cells: int) -> list[Row]:
+    return [Row(clip(row.line, cells), row.stop) for row in rows]
 
 
 def _plain(lines: Iterable[Line]) -> list[Row]:
     return [Row(of) for of in lines]
 
 
-def headline(incident: Incident, now_ms: int, cells: int) -> list[Line]:
-    """Return what stands at the top: state, age, and whose turn it is."""
-    summary = incident.summary
-    age = human.age(now_ms - summary.opened_ms)
-    left = line(
-        look.severity(summary.severity),
-        text("  "),
-        look.state(summary.state),
-        text(f"  {age} old: {look.STATE_MEANING[summary.state]}"),
-    )
-    lines = wrap(
-        "".join(piece.text for piece in left[3:]).strip(), cells, first=left[:3] + left[1:2]
-    )
+def _history(incident: Incident, cells: int) -> list[Line]:
+    """Return who decided, what the node said to that, and what came before."""
+    lines: list[Line] = []
     if incident.admission is not None and not incident.admission.admitted:
         refused = f"the node refused it at {incident.admission.check}: {incident.admission.reason}"
         lines += wrap(refused, cells, Tone.BAD)
@@ -117,18 +144,18 @@ def _what(incident: Incident, cells: int) -> list[Row]:
         human.slope(anomaly.metric, anomaly.slope_per_min),
         f"clear below {human.reading(anomaly.metric, anomaly.clear_below)}",
     ]
-    lines = [rule("WHAT", cells), *wrap(", ".join(fact for fact in facts if fact), cells)]
+    mode = "permits LIVE" if incident.report.mode is Mode.LIVE else "permits dry-run only"
+    lines = [rule(f"WHAT  rule {anomaly.rule}, the node {mode}", cells)]
+    lines += wrap(", ".join(fact for fact in facts if fact), cells)
     bars = human.spark(anomaly.samples, max(0, cells - 34))
+    times = f", reported {incident.summary.count}×" if incident.summary.count > 1 else ""
     span = human.duration(max(0, anomaly.detected_ms - anomaly.since_ms))
-    lines.append(spread(line(text(bars)), line(text(f"above for {span}", Tone.DIM)), cells))
-    lines += [clip(line("  ", *_process(process)), cells) for process in context.processes[:3]]
+    beside = line(text(f"above for {span}{times}", Tone.DIM))
+    lines.append(spread(line(text(bars)), beside, cells))
+    shown = context.processes[: 2 if cells < NARROW else 5]
+    lines += [clip(_process(process), cells) for process in shown]
     for note in context.incomplete[:3]:
         lines += wrap(f"not read: {note}", cells, Tone.WARN)
-    times = f"reported {incident.summary.count}×, " if incident.summary.count > 1 else ""
-    mode = "LIVE" if incident.report.mode is Mode.LIVE else "dry-run only"
-    lines.append(
-        clip(line(text(f"{times}rule {anomaly.rule}, the node permits {mode}", Tone.DIM)), cells)
-    )
     return _plain(lines)
 
 
@@ -152,9 +179,8 @@ def _process(process: Process) -> Line:
 def _why(incident: Incident, cells: int) -> list[Row]:
     plan = incident.plan
     if plan is None:
-        waiting = "no diagnosis yet: the engine is being asked"
-        lines = [rule("WHY", cells), *wrap(waiting, cells, Tone.DIM)]
-        return _plain([*lines, *_unclaimed(incident.evidence, (), cells)])
+        waiting = "no diagnosis yet"
+        return _plain([rule("WHY", cells), *wrap(waiting, cells, Tone.DIM)])
     diagnosis = plan.diagnosis
     by = f"WHY by {plan.engine}, confidence {diagnosis.confidence_pct}%"
     lines = [rule(by, cells)]
@@ -164,9 +190,6 @@ def _why(incident: Incident, cells: int) -> list[Row]:
     facts = {evidence.id: evidence.text for evidence in incident.evidence}
     for claim in diagnosis.claims:
         lines += _claim(claim, facts, cells)
-    lines += _unclaimed(incident.evidence, diagnosis.claims, cells)
-    for ruled_out in diagnosis.ruled_out:
-        lines += wrap(ruled_out, cells, Tone.DIM, first=line(text("  not: ", Tone.DIM)))
     return _plain(lines)
 
 
@@ -180,15 +203,18 @@ def _claim(claim: Claim, facts: dict[str, str], cells: int) -> list[Line]:
     return lines
 
 
-def _unclaimed(evidence: tuple[Evidence, ...], claims: tuple[Claim, ...], cells: int) -> list[Line]:
-    """Return the facts that no claim stands on: they were seen all the same."""
+def _beside(incident: Incident, cells: int) -> list[Row]:
+    """Return what no claim stands on: facts that were seen all the same, and what was ruled out."""
+    diagnosis = incident.plan.diagnosis if incident.plan else None
+    claims = diagnosis.claims if diagnosis else ()
     used = {name for claim in claims for name in claim.evidence}
     lines: list[Line] = []
-    for fact in evidence:
+    for fact in incident.evidence:
         if fact.id not in used:
-            head = line(text(f"  seen: {fact.id} ", Tone.DIM))
-            lines += wrap(fact.text, cells, Tone.DIM, first=head)
-    return lines
+            lines += wrap(fact.text, cells, first=line(text(f"seen {fact.id}  ", Tone.DIM)))
+    for ruled_out in diagnosis.ruled_out if diagnosis else ():
+        lines += wrap(ruled_out, cells, first=line(text("ruled out  ", Tone.DIM)))
+    return _plain([rule("BESIDE", cells), *lines]) if lines else []
 
 
 def _plan(incident: Incident, cells: int) -> list[Row]:
@@ -228,7 +254,10 @@ def _command(plan: Plan, judgement: PlanJudgement, number: int, cells: int) -> l
     indent = 12
     for finding in render_command.worst_findings(verdict)[:3]:
         lines += render_command.finding_line(finding, indent, cells)
-    if command.purpose:
+    purpose = line(text(f"   {command.purpose}", Tone.DIM)) if command.purpose else EMPTY
+    if len(lines) == 1 and width(lines[0]) + width(purpose) <= cells:
+        lines = [(*lines[0], *purpose)]
+    elif purpose:
         lines += wrap(command.purpose, cells, Tone.DIM, first=line(" " * indent))
     first, *rest = lines
     return [Row(first, f"command:{number}"), *_plain(rest)]
@@ -237,10 +266,7 @@ def _command(plan: Plan, judgement: PlanJudgement, number: int, cells: int) -> l
 def _run(incident: Incident, now_ms: int, cells: int) -> list[Row]:
     if not incident.results and incident.verification is None:
         return []
-    rehearsal = all(
-        result.outcome in (Outcome.REHEARSED, Outcome.SKIPPED) for result in incident.results
-    )
-    title = "REHEARSAL: nothing was changed" if rehearsal and incident.results else "RUN"
+    title = "REHEARSAL: nothing was changed" if _rehearsal(incident) else "RUN"
     rows = _plain([rule(title, cells)])
     for result in sorted(incident.results, key=lambda result: result.index):
         rows += _result(incident, result, now_ms, cells)
@@ -343,7 +369,7 @@ def _move(move: Move, start: int, cells: int) -> Line:
     since = human.duration(max(0, move.at_ms - start))
     words = line(
         text(human.clock(move.at_ms)),
-        text(f" +{since:<10}", Tone.DIM),
+        text(f" +{since:<11}", Tone.DIM),
         text(f"{move.stage.value:<10}", Tone.STRONG),
         text(f"{move.text}  "),
         text(move.actor, Tone.DIM),
@@ -362,4 +388,4 @@ def output_document(result: CommandResult, command: str, now_ms: int, cells: int
     for of in output_lines(result, 10_000):
         head, *body = of
         rows += _plain(wrap("".join(piece.text for piece in body), cells, first=(head,)))
-    return rows
+    return _fitting(rows, cells)

@@ -49,11 +49,11 @@ def _row(columns: list[Line]) -> Line:
     return tuple(pieces)
 
 
-def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> str:
-    """Return what stands above the list: the hub's own counts, and what of it is shown."""
+def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> Line:
+    """Return what stands above the list: the hub's own counts, what of it is shown, the engine."""
     status = snapshot.status
     if status is None:
-        return "nothing is known yet"
+        return line(" nothing is known yet")
     words = [f"{status.open_incidents} open", f"{status.need_decision} need you"]
     words.append(f"nodes {status.nodes_connected}/{status.nodes}")
     if filtered:
@@ -62,7 +62,12 @@ def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> str
         words.append("with ended ones")
     if snapshot.more:
         words.append(f"the {len(snapshot.summaries)} most urgent known here")
-    return "  ".join(words)
+    if status.engine_ready:
+        engine = text(f"engine {status.engine}", Tone.DIM)
+    else:
+        note = f": {status.engine_note}" if status.engine_note else ""
+        engine = text(f"engine NOT READY{note}", Tone.WARN)
+    return line(text(f" {'  '.join(words)}  ", Tone.STRONG), engine)
 
 
 def empty(snapshot: Snapshot, filtered: str) -> str:

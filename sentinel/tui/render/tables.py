@@ -13,16 +13,16 @@ WIDE = 110
 
 def node_titles(cells: int) -> Line:
     """Return the column titles of the nodes."""
-    host = 28 if cells >= WIDE else 18
+    host = 28 if cells >= WIDE else 16
     names = (("NODE", host), ("STATE", 5), ("SEEN", 5), ("MODE", 8), ("AGENT", 8))
-    more = (("CERT", 6), ("SKEW", 8), ("OPEN", 4), ("POLICY", 10))
+    more = (("CERT", 6), ("SKEW", 9), ("OPEN", 4), ("POLICY", 7))
     columns = [cell(name, width, Tone.STRONG) for name, width in names + more]
     return clip(joined(columns, line(" ")), cells)
 
 
 def node(agent: AgentStatus, now_ms: int, policy: str, cells: int) -> Line:
     """Return one node; `policy` is the hub's, and another one is drift."""
-    host = 28 if cells >= WIDE else 18
+    host = 28 if cells >= WIDE else 16
     up = agent.connected
     left = agent.certificate_expires_ms - now_ms
     drift = agent.policy != policy
@@ -39,7 +39,7 @@ def node(agent: AgentStatus, now_ms: int, policy: str, cells: int) -> Line:
         _expiry(left),
         _skew(agent.clock_skew_ms),
         cell(f"{agent.open_incidents:>4}", 4),
-        cell("! DRIFT" if drift else "same", 10, Tone.WARN if drift else Tone.DIM),
+        cell("! DRIFT" if drift else "same", 7, Tone.WARN if drift else Tone.DIM),
     ]
     return clip(joined(columns, line(" ")), cells)
 
@@ -53,7 +53,7 @@ def _expiry(left_ms: int) -> Line:
 
 def _skew(skew_ms: int) -> Line:
     large = abs(skew_ms) > SKEW_MS
-    return cell(f"{skew_ms:+d}ms{' !' if large else ''}", 8, Tone.WARN if large else Tone.PLAIN)
+    return cell(f"{skew_ms:+d}ms{' !' if large else ''}", 9, Tone.WARN if large else Tone.PLAIN)
 
 
 def node_counts(agents: tuple[AgentStatus, ...], policy: str) -> str:
@@ -79,7 +79,7 @@ def audit(record: AuditRecord, cells: int) -> Line:
         cell(record.actor, 16),
         cell(record.action, 16, Tone.STRONG),
         cell(human.short_id(record.incident) or "-", 4),
-        cell(record.hash.removeprefix("sha256:"), 8, Tone.DIM),
+        cell(record.hash.removeprefix("sha256:")[:8], 8, Tone.DIM),
         line(text(record.body, Tone.DIM)),
     ]
     return clip(joined(columns, line(" ")), cells)

@@ -9,13 +9,13 @@ from textual import events
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from sentinel.domain import Judgement, Verdict
+from sentinel.domain import Judgement, Node, Verdict
 from sentinel.tui import human, look
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Line, Row, line, rule, text
 from sentinel.tui.render import command as render
 from sentinel.tui.screens.page import Page, key
-from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
+from sentinel.tui.widgets.lines import Browser, Lines
 
 EXPLAIN_LINES = 5
 
@@ -83,8 +83,7 @@ class TreeKeys(Page):
         if 0 <= self._at < len(judgement.tree):
             node = judgement.tree[self._at]
             lines += [
-                line(" ", *of)
-                for of in render.explanation(command, node, judgement, cells - 1)
+                line(" ", *of) for of in render.explanation(command, node, judgement, cells - 1)
             ]
         return [*lines, *[EMPTY] * EXPLAIN_LINES][:EXPLAIN_LINES]
 
@@ -115,7 +114,7 @@ class TreeKeys(Page):
         self.draw_tree()
         self._tree.go(str(target))
 
-    def action_fold(self, hide: bool) -> None:  # noqa: FBT001 - a binding's parameter
+    def action_fold(self, hide: bool) -> None:
         """Hide or show what is inside the node under the cursor."""
         if self._at >= 0:
             (self._folded.add if hide else self._folded.discard)(self._at)
@@ -126,11 +125,9 @@ class TreeKeys(Page):
         self.action_fold(self._at not in self._folded)
 
 
-def _innermost(tree: Sequence[object], index: int) -> bool:
-    """Say whether no part inside node `index` has a finding of its own."""
-    nodes = [node for node in tree if hasattr(node, "verdict")]
-    inside = render.descendants(tuple(nodes), index)
-    return all(nodes[i].verdict is Verdict.ALLOW for i in inside)
+def _innermost(tree: tuple[Node, ...], index: int) -> bool:
+    """Say whether no part inside node `index` is worse than allowed."""
+    return all(tree[i].verdict is Verdict.ALLOW for i in render.descendants(tree, index))
 
 
 class CommandPage(TreeKeys):
@@ -144,16 +141,20 @@ class CommandPage(TreeKeys):
     def __init__(self, desk: Desk, incident: str, number: int) -> None:
         """Show command `number` (from 0) of the incident's plan."""
         super().__init__(desk)
-        self._id = incident
+        self._subject = incident
         self._number = number
         self._facts = Lines(desk.paint, id="facts")
 
     def path(self) -> Sequence[str]:
         """Return where one is."""
-        return ("sentinel", human.short_id(self._id), f"command {self._number + 1}/{self._count()}")
+        return (
+            "sentinel",
+            human.short_id(self._subject),
+            f"command {self._number + 1}/{self._count()}",
+        )
 
     def _count(self) -> int:
-        incident = self.desk.store.incidents.get(self._id)
+        incident = self.desk.store.incidents.get(self._subject)
         return len(incident.plan.commands) if incident and incident.plan else 0
 
     def body(self) -> Iterable[Widget]:
@@ -162,7 +163,7 @@ class CommandPage(TreeKeys):
 
     def draw(self) -> None:
         """Show the command as the plan has it now."""
-        incident = self.desk.store.incidents.get(self._id)
+        incident = self.desk.store.incidents.get(self._subject)
         plan, judgement = (incident.plan, incident.judgement) if incident else (None, None)
         if plan is None or judgement is None or self._number >= len(judgement.commands):
             self._judged = None

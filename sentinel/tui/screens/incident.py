@@ -21,7 +21,7 @@ from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
 from sentinel.tui.screens.page import Page, key
 from sentinel.tui.screens.pager import Pager
-from sentinel.tui.widgets.lines import Browser
+from sentinel.tui.widgets.lines import Browser, Lines
 
 _ACTIONS = {
     "again": (Action.ASK_AGAIN, Event.ASKED_AGAIN),
@@ -35,7 +35,9 @@ class IncidentPage(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key("enter", "nothing", "look", "look at the command or output under the cursor"),
-        key("a", "approve", "approve", "approve the plan: opens the statement, decides nothing yet"),
+        key(
+            "a", "approve", "approve", "approve the plan: opens the statement, decides nothing yet"
+        ),
         key("r", "reject", "reject", "reject the plan with a reason"),
         key("n", "next", "next finding", "go to the next command that is not allowed"),
         key("p", "again", "another plan", "ask the engine for another plan"),
@@ -46,24 +48,27 @@ class IncidentPage(Page):
     def __init__(self, desk: Desk, incident: str) -> None:
         """Show the incident of that id."""
         super().__init__(desk)
-        self._id = incident
+        self._subject = incident
+        self._top = Lines(desk.paint, id="top")
         self._doc = Browser(desk.paint, id="doc")
+        self._shown_running = False  # as it was shown last
         self._asked = -1  # the revision that was asked for last
 
     @property
     def incident(self) -> Incident | None:
         """The incident as it was last fetched."""
-        return self.desk.store.incidents.get(self._id)
+        return self.desk.store.incidents.get(self._subject)
 
     def path(self) -> Sequence[str]:
         """Return where one is."""
         incident = self.incident
         what = f"{incident.summary.host} {look.kind(incident.summary.kind)}" if incident else ""
-        return ("sentinel", f"{human.short_id(self._id)} {what}".strip())
+        return ("sentinel", f"{human.short_id(self._subject)} {what}".strip())
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
-        return (self._doc,)
+        self._top.styles.height = 2
+        return (self._top, self._doc)
 
     def draw(self) -> None:
         """Show the incident, and ask for it where the list knows a newer form."""
@@ -72,14 +77,21 @@ class IncidentPage(Page):
         if incident is None:
             self._doc.show([Row(line(text("asking the hub for this incident")))])
             return
-        self._doc.show(render.document(incident, self.desk.clock(), self._doc.room))
+        now_ms = self.desk.clock()
+        top = render.top(incident, now_ms, self.size.width - 1)
+        self._top.show([line(" ", *of) for of in top])
+        self._doc.show(render.document(incident, now_ms, self._doc.room))
+        if self._shown_running is not render.running(incident):
+            # What the plan does has just become, or stopped being, the first thing to see.
+            self._shown_running = not self._shown_running
+            self._doc.action_edge(-1)
 
     def _fetch(self) -> None:
         """Ask for the incident once for every revision of it."""
-        wanted = self.desk.store.known_revision(self._id)
-        if self.desk.store.outdated(self._id) and wanted != self._asked:
+        wanted = self.desk.store.known_revision(self._subject)
+        if self.desk.store.outdated(self._subject) and wanted != self._asked:
             self._asked = wanted
-            self.desk.ask(GetRequest(incident=self._id))
+            self.ask(GetRequest(incident=self._subject))
 
     def refused(self, message: Refused) -> None:
         """Say why, and ask again upon the next change."""
@@ -93,11 +105,13 @@ class IncidentPage(Page):
         if incident is None:
             return
         if kind == "command":
-            self.app.push_screen(CommandPage(self.desk, self._id, int(number)))
+            self.app.push_screen(CommandPage(self.desk, self._subject, int(number)))
             return
         result = next(r for r in incident.results if r.index == int(number))
         plan = incident.plan
-        name = plan.commands[result.index].text if plan and result.index < len(plan.commands) else ""
+        name = (
+            plan.commands[result.index].text if plan and result.index < len(plan.commands) else ""
+        )
         desk = self.desk
         self.app.push_screen(
             Pager(
@@ -126,11 +140,11 @@ class IncidentPage(Page):
 
     def action_approve(self) -> None:
         """Open the statement; nothing is decided by this key."""
-        self.app.push_screen(DecidePage(self.desk, self._id, Choice.APPROVE))
+        self.app.push_screen(DecidePage(self.desk, self._subject, Choice.APPROVE))
 
     def action_reject(self) -> None:
         """Open the rejection; nothing is decided by this key."""
-        self.app.push_screen(DecidePage(self.desk, self._id, Choice.REJECT))
+        self.app.push_screen(DecidePage(self.desk, self._subject, Choice.REJECT))
 
     def action_again(self) -> None:
         """Open the question whether another plan is wanted."""
@@ -145,7 +159,7 @@ class IncidentPage(Page):
         self._act("close")
 
     def _act(self, action: str) -> None:
-        self.app.push_screen(ActPage(self.desk, self._id, _ACTIONS[action][0]))
+        self.app.push_screen(ActPage(self.desk, self._subject, _ACTIONS[action][0]))
 
     def action_next(self) -> None:
         """Go to the next command that is not allowed."""

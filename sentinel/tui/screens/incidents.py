@@ -14,7 +14,7 @@ from sentinel.protocol import ListRequest
 from sentinel.tui import filters, look
 from sentinel.tui.client import PAGE
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import EMPTY, Row, Tone, line, text
+from sentinel.tui.line import EMPTY, Row, clip, line
 from sentinel.tui.render import incidents as render
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.page import Page, key
@@ -84,10 +84,10 @@ class IncidentsPage(Page):
         """Show the incidents that the filter takes."""
         snapshot, cells = self.desk.snapshot, self._list.room
         self._shown = select(snapshot.summaries, self._accepts, ended=self._ended)
-        words = render.counts(
+        counts = render.counts(
             snapshot, shown=len(self._shown), filtered=self._filter.value, ended=self._ended
         )
-        self._counts.show([line(text(f" {words}", Tone.STRONG))])
+        self._counts.show([clip(counts, self.size.width)])
         self._titles.show([line(" " * MARGIN, *render.titles(cells))])
         if not self._shown:
             self._list.show([Row(EMPTY), Row(line(render.empty(snapshot, self._filter.value)))])
@@ -95,6 +95,15 @@ class IncidentsPage(Page):
         stop = self._list.stop
         at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
         self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
+
+    def banner(self) -> str:
+        """Return what is known of the incident under the cursor in full, or what everybody must know."""
+        at = next((s for s in self._shown if s.id == self._list.stop), None)
+        return super().banner() or (at.evidence if at else "")
+
+    def on_browser_moved(self, _: Browser.Moved) -> None:
+        """Show the evidence of the row under the cursor."""
+        self.say("")
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open an incident."""
@@ -149,7 +158,7 @@ class IncidentsPage(Page):
         """Show those that have ended as well, or not."""
         self._ended = not self._ended
         if self._ended:
-            self.desk.ask(ListRequest(open_only=False, limit=PAGE))
+            self.ask(ListRequest(open_only=False, limit=PAGE))
         self.update_view()
 
     def action_leave(self) -> None:

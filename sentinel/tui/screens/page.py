@@ -8,10 +8,12 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
+from sentinel.domain import Value
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.render import frame
@@ -40,6 +42,7 @@ class Page(Screen[None]):
         """Build over `desk`."""
         super().__init__()
         self.desk = desk
+        self._waiting: list[Value] = []
         self._notice = ""
         self._bad = False
         self._head = Lines(desk.paint, id="head")
@@ -64,10 +67,27 @@ class Page(Screen[None]):
         """Take the hub's answer to something that this screen asked."""
 
     def refused(self, message: Refused) -> None:
-        """Take the hub's refusal."""
-        self.say(f"{message.error.what}. {message.error.hint}", bad=True)
+        """Take the hub's refusal of something that this screen asked."""
+        hint = f" ({message.error.hint})" if message.error.hint else ""
+        self.say(f"{message.error.what}{hint}", bad=True)
 
     # ---- what they share
+
+    def ask(self, request: Value) -> None:
+        """Send `request`; its answer comes to `answered` or `refused` of this screen."""
+        self._waiting.append(request)
+        self.desk.ask(request)
+
+    def take(self, message: Answered | Refused) -> None:
+        """Take an answer, if it is this screen's."""
+        mine = [request for request in self._waiting if request is message.request]
+        if not mine:
+            return
+        self._waiting = [request for request in self._waiting if request is not message.request]
+        if isinstance(message, Answered):
+            self.answered(message)
+        else:
+            self.refused(message)
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -96,25 +116,31 @@ class Page(Screen[None]):
         snapshot = desk.snapshot
         self._head.show([frame.header(self.path(), snapshot, now_ms, desk.options, cells)])
         self.draw()
-        words = self._notice or frame.banner(snapshot, now_ms, desk.options)
+        words = self._notice or self.banner()
         self._note.show([frame.notice(words, cells, bad=self._bad)])
-        self._foot.show([frame.footer(self.keys(), cells)])
+        self._foot.show([frame.footer(self.key_list(), cells)])
+
+    def banner(self) -> str:
+        """Return what stands on the status line while nothing else has to be said."""
+        return frame.banner(self.desk.snapshot, self.desk.clock(), self.desk.options)
 
     def say(self, words: str, *, bad: bool = False) -> None:
         """Put a sentence on the status line; an empty one gives it back to the banner."""
         self._notice, self._bad = words, bad
         self.update_view()
 
-    def keys(self) -> list[Key]:
+    def key_list(self) -> list[Key]:
         """Return the keys that work here now, this screen's own first."""
-        found: list[Key] = []
-        for binding in self._bindings.key_to_bindings.values():
-            found += [
-                Key(b.key, b.description, b.tooltip, b.show)
-                for b in binding
-                if self.check_action(b.action.partition("(")[0], ()) and b.description
-            ]
-        return _joined(found)
+        known: dict[str, Key] = {}
+        for owner in type(self).__mro__:
+            for each in bound(owner) if issubclass(owner, Page) else ():
+                fresh = [k for k in each.keys.split(",") if k not in known]
+                known |= {k: each._replace(keys=k) for k in fresh}
+        return _joined([k for k in known.values() if self._offers(k.keys)])
+
+    def _offers(self, name: str) -> bool:
+        bindings = self._bindings.key_to_bindings.get(name, [])
+        return any(self.check_action(b.action.partition("(")[0], ()) for b in bindings)
 
     def action_back(self) -> None:
         """Leave this screen."""
@@ -123,6 +149,12 @@ class Page(Screen[None]):
     def action_help(self) -> None:
         """Ask for the help."""
         self.post_message(self.Help())
+
+
+def bound(owner: type[DOMNode]) -> list[Key]:
+    """Return the keys that a class binds itself, for the help."""
+    bindings = [b for b in owner.BINDINGS if isinstance(b, Binding)]
+    return _joined([Key(b.key, b.description, b.tooltip, b.show) for b in bindings])
 
 
 def _joined(keys: list[Key]) -> list[Key]:

@@ -29,10 +29,9 @@ class Entry(Widget, can_focus=True):
 
     @dataclass
     class Submitted(Message):
-        """Enter was pressed, at `at_s` of the monotonic clock."""
+        """Enter was pressed."""
 
         entry: Entry
-        at_s: float
 
     def __init__(
         self,
@@ -51,6 +50,11 @@ class Entry(Widget, can_focus=True):
         self._limit = limit
         self._text = ""
         self._at = 0
+        self._armed_s = 0.0
+
+    def arm(self, at_s: float) -> None:
+        """Take only keys pressed after `at_s`: the earlier ones were meant for another screen."""
+        self._armed_s = at_s
 
     @property
     def value(self) -> str:
@@ -69,8 +73,12 @@ class Entry(Widget, can_focus=True):
     def on_key(self, event: events.Key) -> None:
         """Type, edit, or leave the key to the screen."""
         char = event.character
+        if event.time <= self._armed_s:
+            event.stop()
+            event.prevent_default()
+            return
         if event.key == "enter":
-            self.post_message(self.Submitted(self, event.time))
+            self.post_message(self.Submitted(self))
         elif char is not None and self.check_consume_key(event.key, char):
             self._insert(char)
         elif not self._edit(event.key):

@@ -104,14 +104,15 @@ class Browser(Widget, can_focus=True):
     def show(self, rows: Sequence[Row], *, at: int | None = None) -> None:
         """Show `rows`; the cursor stays on its stop, and that row where it is on the screen.
 
-        `at` is where the cursor's stop is now, for a sequence that is too long to search.
+        Who is at the top stays there, to see what comes in above. `at` is where the cursor's stop is
+        now, for a sequence that is too long to search.
         """
         old_stop, offset = self.stop, self._cursor - self._top
         self._rows = rows
         found = self._find(old_stop) if at is None else at
         if found >= 0:
             self._cursor = found
-            self._top = found - offset
+            self._top = found - offset if self._top else 0
         else:
             self._cursor = min(self._cursor, len(rows) - 1)
             self._cursor = self._nearest(max(0, self._cursor))
@@ -125,6 +126,11 @@ class Browser(Widget, can_focus=True):
         """Put the cursor on the row of `stop`, if there is one."""
         index = self._find(stop)
         if index >= 0:
+            self._move(index)
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on row `index`."""
+        if 0 <= index < len(self._rows):
             self._move(index)
 
     def _find(self, stop: str) -> int:

@@ -167,6 +167,15 @@ def test_files_of_another_filesystem_are_not_reported(tmp_path):
     assert (opened.holders, opened.deleted) == ({}, ())
 
 
+def test_open_files_on_a_mount_that_may_hang_are_not_asked_about(tree):
+    share = f"9 1 0:9 / {tree} rw - nfs server:/ rw".encode()
+    with faults.process("held = open(sys.argv[1])", tree / "large"):
+        inode = (tree / "large").stat().st_ino
+        assert inode in held_open(tree.stat().st_dev, mounts(), plenty()).holders
+        opened = held_open(tree.stat().st_dev, procfs.parse_mounts(share), plenty())
+    assert inode not in opened.holders
+
+
 def test_descriptors_are_bounded_too():
     budget = Budget(5, time.monotonic_ns() + 20 * SECOND)
     held_open(0, mounts(), budget)

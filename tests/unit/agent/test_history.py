@@ -130,7 +130,7 @@ class TestKernel:
         os.write(kmsg, f"<6>{word}: told\n".encode())
         os.close(kmsg)
         now_ms = time.time_ns() // 1_000_000
-        lines = history.kernel(now_ms, plenty())
+        lines = history.kernel(now_ms, plenty(), history.KMSG)
         assert len(lines) <= history.MAX_LINES
         told, killed = [line for line in lines if word in line.text][:2]
         assert (told.text, told.source) == (f"{word}: told", "kernel")
@@ -167,6 +167,11 @@ class TestKernel:
         os.close(writer)
         os.close(reader)
         return lines
+
+    def test_a_buffer_that_ends_is_not_read_again_and_again(self):
+        budget = Budget(100, time.monotonic_ns() + 20 * 10**9)
+        assert history.kernel(NOW_MS, budget, "/dev/null") == ()
+        assert not budget.spent
 
     def test_without_the_buffer_the_kernel_s_log_file_is_read(self, tmp_path, monkeypatch):
         (path,) = log(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import uuid
 
 import msgspec
@@ -28,19 +28,21 @@ from sentinel.domain import (
     Reasoning,
     Report,
     Severity,
+    Stage,
     State,
     Statement,
     Verdict,
     Verification,
 )
 from sentinel.hub import approve, intake
+from sentinel.hub.moves import Entry, move
 from sentinel.hub.pipeline import Pipeline
+from sentinel.lifecycle import Event
 from sentinel.protocol import Cleared, DecideRequest, Finish, Finished, Letter, Ran
 
 NOW = 1_800_000_000_000
 HOST = "web1"
 POLICY = "sha256:" + "a" * 64
-_numbers = itertools.count(1)
 
 
 def ident():
@@ -168,6 +170,29 @@ async def awaiting(store, said=None):
     incident = await store.incident(incident.summary.id)
     assert incident.summary.state is State.AWAITING
     return incident
+
+
+async def many_awaiting(store, count):
+    """Return `count` incidents whose plans await a decision, by the moves alone, in one transaction."""
+    pipe = pipeline(store)
+
+    async def operation(work):
+        for n in range(count):
+            said = report(rule=f"r{n}")
+            await intake._take(work, HOST, letter(report=said), NOW)
+            case = await work.case_of_event(HOST, said.event)
+            plan = pipe._made(case, said, Proposal(), NOW)
+            judgement = Policy().judge(plan.plan, said.context)
+            plan = msgspec.structs.replace(plan, judgement=judgement)
+            await work.add_plan(case.id, case.revision, plan)
+            for event in (Event.PLAN_MADE, Event.JUDGED_RUNNABLE):
+                after = msgspec.structs.replace(case, plan_revision=1)
+                entry = Entry(at_ms=NOW, stage=Stage.REASON, actor="hub", action="x", text="x")
+                case = await move(work, case, event, after, entry)
+
+    await store.write(operation)
+    page = await store.page(open_only=True, before=None, limit=500)
+    return await asyncio.gather(*(store.incident(s.id) for s in page.summaries))
 
 
 def statement(incident, choice=Choice.APPROVE, operator="alice", **changes):

@@ -32,3 +32,12 @@ def unseal(url):
         run(url, *(f"DROP TRIGGER {name}" for name in names))
     else:
         run(url, "ALTER TABLE audit DISABLE TRIGGER ALL")
+
+
+def end_sessions(url):
+    """End every session on a PostgreSQL, as its restart would."""
+    run(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )

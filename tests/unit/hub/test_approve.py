@@ -8,8 +8,19 @@ import msgspec
 import pytest
 
 from sentinel import canonical, errors
-from sentinel.domain import Choice, Command, Mode, Signature, State, Statement
+from sentinel.domain import (
+    Choice,
+    Command,
+    Judgement,
+    Mode,
+    PlanJudgement,
+    Signature,
+    State,
+    Statement,
+    Verdict,
+)
 from sentinel.hub import approve
+from sentinel.hub.cases import PlanRecord
 from sentinel.hub.persist import Store
 from sentinel.protocol import Action, ActRequest, DecideRequest, Finish, ReviseRequest
 from tests.unit.hub import builders as b
@@ -102,6 +113,20 @@ async def test_a_plan_with_a_blocked_command_cannot_be_approved_but_rejected(sto
     assert incident.summary.state is State.MANUAL
 
 
+@pytest.mark.parametrize("verdicts", [(), ("review",), ("review", "review")])
+def test_a_plan_in_which_nothing_may_run_is_not_approved_even_if_it_awaits(verdicts):
+    judgement = PlanJudgement(
+        plan=OTHER,
+        policy=OTHER,
+        verdict=Verdict.REVIEW,
+        commands=tuple(Judgement(verdict=Verdict(v), findings=()) for v in verdicts),
+    )
+    plan = PlanRecord(revision=1, digest=OTHER, body=b"", judgement=judgement)
+    for record in (plan, None, msgspec.structs.replace(plan, judgement=None)):
+        with pytest.raises(errors.OperatorError, match="nothing in the plan may run"):
+            approve._check_runnable(record)
+
+
 async def test_nothing_is_decided_about_an_incident_without_a_judged_plan(store):
     incident = await b.awaiting(store)
     await intake_again(store)
@@ -164,13 +189,7 @@ async def test_bundles_are_of_approved_plans_of_that_host_only(store):
 
 async def test_of_two_hundred_races_each_has_exactly_one_winner(database_url):
     async with await Store.open(database_url) as one, await Store.open(database_url) as two:
-        reports = [b.report(rule=f"r{n}") for n in range(200)]
-        await asyncio.gather(
-            *(b.intake.take(one, b.HOST, b.letter(report=r), b.NOW) for r in reports)
-        )
-        await asyncio.gather(*(b.drive(b.pipeline(one)) for _ in range(8)))
-        page = await one.page(open_only=True, before=None, limit=500)
-        incidents = [await one.incident(s.id) for s in page.summaries]
+        incidents = await b.many_awaiting(one, 200)
         races = [
             asyncio.gather(
                 *(
@@ -182,7 +201,7 @@ async def test_of_two_hundred_races_each_has_exactly_one_winner(database_url):
             for n, i in enumerate(incidents)
         ]
         outcomes = await asyncio.gather(*races)
-        states = [(await one.incident(i.summary.id)) for i in incidents]
+        states = [await one.incident(i.summary.id) for i in incidents]
     assert len(outcomes) == 200
     for (first, second), now in zip(outcomes, states, strict=True):
         lost = [x for x in (first, second) if isinstance(x, errors.ConflictError)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -30,7 +31,8 @@ async def test_migrations_make_exactly_the_tables_that_the_code_describes(store)
 
 
 async def test_an_empty_postgresql_is_migrated_by_whichever_of_two_hubs_is_first(postgresql):
-    url = postgresql.url(postgresql.empty())
+    postgresql.server.psql("CREATE DATABASE empty;")
+    url = postgresql.server.get_uri(database="empty")
     stores = await asyncio.gather(*(Store.open(url) for _ in range(2)))
     for store in stores:
         async with store:
@@ -73,6 +75,13 @@ async def test_a_url_that_names_no_database_of_ours_is_refused(url, says):
     assert "sqlite:///PATH" in caught.value.hint
 
 
+async def test_postgresql_without_its_driver_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(errors.ConfigError, match="psycopg is not installed") as caught:
+        await Store.open("postgresql://hub@localhost/hub")
+    assert "sentinel[postgres]" in caught.value.hint
+
+
 async def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "hub.db").write_text("this is a letter to my aunt" * 100)
     with pytest.raises(errors.StoreError, match="not a database") as caught:
@@ -95,7 +104,7 @@ async def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path
 
 async def test_a_database_that_the_server_does_not_have_is_named(postgresql):
     with pytest.raises(errors.StoreError, match='database "nowhere" does not exist') as caught:
-        await Store.open(postgresql.url("nowhere"))
+        await Store.open(postgresql.server.get_uri(database="nowhere"))
     assert "create it" in caught.value.hint
 
 
@@ -142,11 +151,7 @@ async def test_connections_that_the_server_ends_are_made_anew(postgresql):
     url = postgresql.database()
     async with await Store.open(url) as store, await Store.open(url) as other:
         await store.record("test", "x", 1)
-        databases.run(
-            url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
+        databases.end_sessions(url)
         await store.record("test", "y", 1)
         async with asyncio.timeout(10):
             await other.bus.wait(1)

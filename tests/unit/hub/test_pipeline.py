@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from sentinel.domain import Command, Diagnosis, Mode, Reasoning, State
+from sentinel import errors
+from sentinel.domain import Command, Diagnosis, Evidence, Mode, Reasoning, Severity, State
 from sentinel.hub import approve, audit
 from sentinel.hub.persist import Store
 from tests.unit.hub import builders as b
@@ -33,6 +34,7 @@ async def test_a_fault_goes_from_its_report_to_its_resolution(store):
         "detect",
         "capture",
         "transport",
+        "persist",
         "reason",
         "validate",
         "approve",
@@ -302,3 +304,80 @@ async def test_a_log_that_was_unsealed_is_recorded_in_it_when_the_hub_starts(dat
         (record,) = await store.audit_page(after=-1, limit=9, incident=None)
         assert record.action == "audit-resealed"
         assert "audit_no_gap" in record.body
+
+
+async def test_the_most_severe_incident_is_reasoned_about_first(store):
+    reasoner = b.Reasoner()
+    for n, severity in enumerate(("info", "warning", "critical", "warning")):
+        report = b.report(rule=f"r{n}", severity=Severity(severity))
+        await b.reported(store, report, b.NOW + n)
+    pipe = b.pipeline(store, reasoner, b.Clock(b.NOW + 10))
+    while await pipe.reason_one():
+        pass
+    asked = [(await store.incident(name)).summary for name, _ in reasoner.asked]
+    assert [(s.severity.value, s.opened_ms - b.NOW) for s in asked] == [
+        ("critical", 2),
+        ("warning", 1),
+        ("warning", 3),
+        ("info", 0),
+    ]
+
+
+async def test_what_was_judged_by_other_rules_is_judged_again_when_the_hub_starts(store):
+    old = await b.awaiting(store)
+    digest = "sha256:" + "b" * 64
+
+    class Newer(b.Policy):
+        def judge(self, plan, context):
+            said = super().judge(plan, context)
+            return msgspec.structs.replace(said, policy=digest)
+
+    Newer.digest = digest
+    pipe = b.pipeline(store)
+    pipe._policy = Newer()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(pipe.run())
+        async with asyncio.timeout(20):
+            seen = 0
+            while (await store.incident(old.summary.id)).judgement.policy != digest:
+                seen = await store.bus.wait(seen)
+        running.cancel()
+    new = await store.incident(old.summary.id)
+    assert (new.summary.state, new.plan_digest) == (State.AWAITING, old.plan_digest)
+    with pytest.raises(errors.ConflictError, match="policy"):
+        await b.decide(store, old)
+
+
+async def test_nul_in_what_an_engine_says_upsets_no_database(store):
+    proposal = b.Proposal(
+        diagnosis=Diagnosis(summary="a\x00b", confidence_pct=1),
+        commands=(Command(text="kill \x00"),),
+        evidence=(Evidence(id="E1", text="c\x00d"),),
+        engine="e\x00",
+        stand_in="s\x00",
+        records=(Reasoning(engine="e", prompt="\x00", started_ms=0, ended_ms=0),),
+    )
+    incident = await b.reported(store)
+    await b.drive(b.pipeline(store, b.Reasoner(proposal)))
+    incident = await store.incident(incident.summary.id)
+    assert incident.plan.diagnosis.summary == "a\x00b"
+    assert incident.evidence[0].text == "c\ufffdd"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_pipeline_outlives_the_loss_of_its_connections(store, database_url):
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(b.pipeline(store).run())
+        for n in range(3):
+            databases.end_sessions(database_url)
+            incident = await reported_at_last(store, b.report(rule=f"r{n}"))
+            await until(store, incident, State.AWAITING)
+        running.cancel()
+
+
+async def reported_at_last(store, report):
+    while True:
+        try:
+            return await b.reported(store, report)
+        except errors.StoreError:
+            await asyncio.sleep(0.05)

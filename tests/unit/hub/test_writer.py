@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -63,10 +64,13 @@ async def test_a_value_that_the_database_refuses_is_its_writers_fault_alone(stor
     assert tokens(database_url) == [1, 2, 3]
 
 
+END = {"sqlite": "ROLLBACK", "postgresql": "SELECT pg_terminate_backend(pg_backend_pid())"}
+
+
 async def test_when_the_transaction_is_lost_nobody_is_told_that_it_was_written(store, database_url):
     async def sabotage(work):
-        end = {"sqlite": "ROLLBACK", "postgresql": "SELECT pg_terminate_backend(pg_backend_pid())"}
-        await work._connection.exec_driver_sql(end[store.database])
+        for _ in range(2):
+            await work._connection.exec_driver_sql(END[store.database])
 
     outcomes = await asyncio.gather(
         store.write(operation(1)),
@@ -74,12 +78,24 @@ async def test_when_the_transaction_is_lost_nobody_is_told_that_it_was_written(s
         store.write(operation(2)),
         return_exceptions=True,
     )
-    lost = [outcome for outcome in outcomes if isinstance(outcome, errors.StoreError)]
-    written = [outcome for outcome in outcomes if isinstance(outcome, int)]
-    assert len(lost) >= 2
-    assert tokens(database_url) == written
+    assert [type(outcome) for outcome in outcomes] == [errors.StoreError] * 3
+    assert tokens(database_url) == []
     assert await store.write(operation(9)) == 9
     assert (await audit.verify(store)).broken is None
+
+
+async def test_a_transaction_that_the_database_gives_up_in_silence_is_noticed(store):
+    async def sabotage(work):
+        # As SQLite does by itself on a full disk, PostgreSQL after a failed statement.
+        give_up = {"sqlite": "ROLLBACK", "postgresql": "SELECT 1 / 0"}
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            await work._connection.exec_driver_sql(give_up[store.database])
+
+    outcomes = await asyncio.gather(
+        store.write(operation(1)), store.write(sabotage), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [errors.StoreError] * 2
+    assert await store.write(operation(9)) == 9
 
 
 async def test_a_caller_that_gives_up_disturbs_nobody(store, database_url):
@@ -122,7 +138,7 @@ asyncio.run(main())
 
 def test_kill_9_loses_nothing_that_was_acknowledged(database_url):
     acknowledged = set()
-    for first in (0, 1_000_000, 2_000_000):
+    for first in (0, 1_000_000):
         with subprocess.Popen(
             [sys.executable, "-c", WRITES_FOR_EVER, database_url, str(first)],
             stdout=subprocess.PIPE,

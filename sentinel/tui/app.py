@@ -1,0 +1,157 @@
+"""The program: one client, one store, a stack of screens; messages in, repaints out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from sentinel.domain import Incident
+from sentinel.protocol import Page as Summaries
+from sentinel.tui import look
+from sentinel.tui.client import Answered, Client, Listed, Lost, Port, Refused, Updated
+from sentinel.tui.desk import Desk
+from sentinel.tui.line import Row
+from sentinel.tui.render import frame
+from sentinel.tui.render.frame import Options
+from sentinel.tui.screens.audit import AuditScreen
+from sentinel.tui.screens.incidents import IncidentsPage
+from sentinel.tui.screens.nodes import NodesPage
+from sentinel.tui.screens.page import Page, bound, key
+from sentinel.tui.screens.pager import Pager
+from sentinel.tui.store import Store
+from sentinel.tui.widgets.lines import Browser
+
+FLUSH_S = 0.05  # a burst of updates is painted once
+TICK_S = 1.0  # ages and the hub's silence
+
+
+class SentinelApp(App[None]):
+    """`sentinel-tui`."""
+
+    CSS_PATH = "sentinel.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("1", "go('incidents')", "incidents", shown=False),
+        key("2", "go('nodes')", "nodes", shown=False),
+        key("3", "go('audit')", "audit log", shown=False),
+        key("ctrl+l", "redraw", "draw the screen again", shown=False),
+        key("ctrl+c", "quit", "leave sentinel-tui", shown=False),
+    ]
+
+    def __init__(
+        self, connect: Callable[[], Port], clock: Callable[[], int], options: Options
+    ) -> None:
+        """`connect` returns a new connection to the hub; `clock` is in ms since the epoch."""
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
+        self._store = Store()
+        self._clock = clock
+        self._client = Client(connect, self.post_message, lambda: self._store.revision)
+        self.desk = Desk(self._store, self._client.ask, clock, options)
+        self._flushing = False
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the home screen."""
+        return IncidentsPage(self.desk)
+
+    def on_mount(self) -> None:
+        """Begin to follow the hub, to tick, and to end well on a signal."""
+        self.run_worker(self._client.run(), name="client")
+        self.set_interval(TICK_S, self._tick)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit)
+
+    # ---- what the hub says
+
+    def on_listed(self, message: Listed) -> None:
+        """Take the hub's list."""
+        self._store.listed(message.pages)
+        self._flush_soon()
+
+    def on_updated(self, message: Updated) -> None:
+        """Take one update."""
+        self._store.updated(message.update, self._clock())
+        self._flush_soon()
+
+    def on_lost(self, message: Lost) -> None:
+        """Note that the hub is away."""
+        retry_ms = self._clock() + int(message.retry_s * 1000)
+        why = f"{message.error.what} {message.error.hint}".strip()
+        self._store.lost(why, retry_ms=retry_ms, attempt=message.attempt)
+        self._flush_soon()
+
+    def on_answered(self, message: Answered) -> None:
+        """Store what an answer brings, and hand it to the screen that asked."""
+        match message.reply:
+            case Incident():
+                self._store.fetched(message.reply)
+            case Summaries():
+                self._store.seen(message.reply)
+            case _:
+                pass
+        for page in self._pages():
+            page.take(message)
+        self._flush_soon()
+
+    def on_refused(self, message: Refused) -> None:
+        """Hand a refusal to the screen that asked."""
+        for page in self._pages():
+            page.take(message)
+
+    def _pages(self) -> list[Page]:
+        return [screen for screen in self.screen_stack if isinstance(screen, Page)]
+
+    # ---- repaints
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self.set_timer(FLUSH_S, self._flushed)
+
+    def _flushed(self) -> None:
+        self._flushing = False
+        self._tick()
+
+    def _tick(self) -> None:
+        # A timer or an answer may still arrive while the program ends and has no screen any more.
+        for page in self._pages()[-1:]:
+            page.update_view()
+
+    # ---- going about
+
+    def on_page_help(self, _: Page.Help) -> None:
+        """Show the help of the screen that asked."""
+        page = self.screen
+        if not isinstance(page, Page):
+            return
+        sections = [
+            ("HERE", page.key_list()),
+            ("MOVE", bound(Browser)),
+            ("EVERYWHERE", bound(SentinelApp)),
+        ]
+
+        def document(cells: int) -> list[Row]:
+            return [Row(of) for of in [*frame.help_rows(sections, cells), *look.legend()]]
+
+        self.push_screen(Pager(self.desk, (*page.path(), "help"), document))
+
+    def action_go(self, name: str) -> None:
+        """Go to a top-level screen."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if name == "nodes":
+            self.push_screen(NodesPage(self.desk))
+        elif name == "audit":
+            self.push_screen(AuditScreen(self.desk))
+
+    def action_redraw(self) -> None:
+        """Paint everything again: something else has written on this terminal."""
+        self.screen.refresh(repaint=True, layout=True)

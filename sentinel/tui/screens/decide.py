@@ -1,0 +1,257 @@
+"""The decision: what you see is what you sign.
+
+No key of any other screen decides anything. Here a decision needs the first four digits of the digest
+of the plan on the screen and then Enter; what was typed before this screen was drawn is dropped; and
+whatever would be signed having changed meanwhile, it is shown again and typed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from sentinel import errors
+from sentinel.domain import Choice, Incident, Mode
+from sentinel.protocol import DecideRequest, GetRequest
+from sentinel.tui import decide, human
+from sentinel.tui.client import Answered, Refused
+from sentinel.tui.decide import Offer
+from sentinel.tui.desk import Desk
+from sentinel.tui.line import Line, Row, Tone, line, rule, text
+from sentinel.tui.render import decision as render
+from sentinel.tui.screens.page import Page, key
+from sentinel.tui.widgets.entry import Entry
+from sentinel.tui.widgets.lines import Browser, Lines
+
+_HEX = frozenset("0123456789abcdef")
+_NEVER = float("inf")
+
+
+class DecidePage(Page):
+    """Approve or reject one plan."""
+
+    AUTO_FOCUS = "Entry"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("enter", "nothing", "decide", "decide, once the digits are typed"),
+        key("tab", "field", "reason", "go to the reason, or back"),
+        key("t", "mode", "LIVE/dry-run", "change between rehearsing and doing it"),
+        key("up", "scroll(-1)", "up", "read on above", shown=False),
+        key("down", "scroll(1)", "down", "read on below", shown=False),
+        key("pageup", "page(-1)", "page up", shown=False),
+        key("pagedown", "page(1)", "page down", shown=False),
+        key("q,escape", "back", "back", "leave; nothing is decided"),
+    ]
+
+    def __init__(self, desk: Desk, incident: str, choice: Choice) -> None:
+        """Show what `choice` means for the incident of that id."""
+        super().__init__(desk)
+        self._subject = incident
+        self._choice = choice
+        self._offer: Offer | None = None
+        self._mode = Mode.DRY_RUN
+        self._cautioned = False
+        self._sent: DecideRequest | None = None
+        self._doc = Browser(desk.paint, id="doc")
+        self._doc.can_focus = False
+        self._ask = Lines(desk.paint, id="ask")
+        self._digest = Entry(
+            desk.paint, "digest", id="digest", accepts=_HEX.__contains__, limit=decide.DIGITS
+        )
+        self._reason = Entry(desk.paint, "reason", id="reason")
+
+    def path(self) -> Sequence[str]:
+        """Return where one is."""
+        return ("sentinel", human.short_id(self._subject), self._choice.value.upper())
+
+    def body(self) -> Iterable[Widget]:
+        """Return the widgets."""
+        if self._choice is Choice.REJECT:
+            return (self._doc, self._ask, self._reason)
+        return (self._doc, self._ask, self._digest, self._reason)
+
+    def on_mount(self) -> None:
+        """Take no key yet, and ask for the incident as it is now."""
+        self._disarm()
+        self.ask(GetRequest(incident=self._subject))
+        super().on_mount()
+
+    # ---- what is shown
+
+    def draw(self) -> None:
+        """Show the statement; where what would be signed has changed, say so and begin again."""
+        incident = self.desk.store.incidents.get(self._subject)
+        if incident is None:
+            return
+        if self._offer is None or not decide.same_matter(self._offer.incident, incident):
+            self._begin(incident, changed=self._offer is not None)
+        self._doc.show([Row(of) for of in self._document(self._doc.room)])
+        self._ask.show([line(" ", self._prompt())])
+        if not self._doc.read:
+            self._ask.show([line(text(" read on: ↓ or PgDn shows the rest", Tone.WARN))])
+
+    def _begin(self, incident: Incident, *, changed: bool) -> None:
+        status = self.desk.snapshot.status
+        self._offer = decide.offer(incident, status.mode if status else Mode.DRY_RUN)
+        self._cautioned = False
+        self._digest.set("")
+        if self._mode not in self._offer.modes:
+            self._mode = Mode.DRY_RUN
+        if changed and self._sent is None:
+            self._notice, self._bad = "what you read has changed: read it again", True
+        self._disarm()
+
+    def _document(self, cells: int) -> list[Line]:
+        assert self._offer is not None
+        status = self.desk.snapshot.status
+        operator = status.operator if status else "?"
+        if self._choice is Choice.REJECT:
+            return [*render.rejection(self._offer, operator, cells), rule("", cells)]
+        return [*render.document(self._offer, self._mode, operator, cells), rule("", cells)]
+
+    def _prompt(self) -> str:
+        assert self._offer is not None
+        if self._sent is not None:
+            return "sent; waiting for the hub"
+        if self._choice is Choice.REJECT:
+            return "type a reason, then Enter, to reject the plan"
+        if self._offer.refusal:
+            return f"cannot be approved: {self._offer.refusal}"
+        return render.prompt(self._offer, self._mode, again=self._cautioned)
+
+    # ---- keys count only from when this very frame is on the screen
+
+    def _disarm(self) -> None:
+        for entry in (self._digest, self._reason):
+            entry.arm(_NEVER)
+        self.call_after_refresh(self._arm)
+
+    def _arm(self) -> None:
+        now_s = Message().time
+        for entry in (self._digest, self._reason):
+            entry.arm(now_s)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what there is to choose."""
+        if action == "mode":
+            return self._offer is not None and len(self._offer.modes) > 1 and self._approving
+        return super().check_action(action, parameters)
+
+    @property
+    def _approving(self) -> bool:
+        return self._choice is Choice.APPROVE
+
+    def action_mode(self) -> None:
+        """Change between rehearsing and doing it; what was typed was typed for the other."""
+        self._mode = Mode.LIVE if self._mode is Mode.DRY_RUN else Mode.DRY_RUN
+        self._cautioned = False
+        self._digest.set("")
+        self._disarm()
+        self.say("")
+
+    def action_field(self) -> None:
+        """Go to the other field."""
+        if self._approving:
+            (self._reason if self._digest.has_focus else self._digest).focus()
+
+    def action_scroll(self, rows: int) -> None:
+        """Read on."""
+        self._doc.action_step(rows)
+        self.update_view()
+
+    def action_page(self, pages: int) -> None:
+        """Read on by a page."""
+        self._doc.action_page(pages)
+        self.update_view()
+
+    def action_nothing(self) -> None:
+        """Enter is the fields'; it is named here for the footer and the help."""
+
+    def on_entry_changed(self, _: Entry.Changed) -> None:
+        """Forget what was said about the digits before."""
+        if self._bad:
+            self.say("")
+
+    # ---- the decision itself
+
+    def on_entry_submitted(self, message: Entry.Submitted) -> None:
+        """Decide, or say why not."""
+        message.stop()
+        if self._approving and message.entry is self._reason:
+            self._digest.focus()
+            return
+        if complaint := self._complaint():
+            self.say(complaint, bad=True)
+        else:
+            self._send()
+
+    def _complaint(self) -> str:
+        """Return why this cannot be decided now, the most fundamental reason first."""
+        offered, reason = self._offer, self.desk.read_only
+        if reason:
+            return f"read only: {reason}"
+        if self._sent is not None or offered is None:
+            return "wait for the hub"
+        if offered.incident is not self.desk.store.incidents.get(self._subject) and (
+            self.desk.store.outdated(self._subject)
+        ):
+            self.ask(GetRequest(incident=self._subject))
+            return "the incident has just changed: read it again"
+        if not self._doc.read:
+            return "read it to the end first: PgDn"
+        if not self._approving:
+            return "" if self._reason.value.strip() else "a rejection needs a reason"
+        return offered.refusal or self._typed_wrong(offered)
+
+    def _typed_wrong(self, offered: Offer) -> str:
+        """Return what is wrong with the digits; a plan with a caution wants them twice."""
+        if self._digest.value != decide.digits(offered):
+            return f"these are not the first {decide.DIGITS} digits of the plan's digest"
+        if offered.caution and not self._cautioned:
+            self._cautioned = True
+            self._digest.set("")
+            return f"CAUTION: {offered.caution}"
+        return ""
+
+    def _send(self) -> None:
+        status = self.desk.snapshot.status
+        assert self._offer is not None
+        assert status is not None
+        try:
+            self._sent = decide.request(
+                self._offer.incident,
+                choice=self._choice,
+                mode=self._mode,
+                operator=status.operator,
+                reason=self._reason.value.strip(),
+                now_ms=self.desk.clock(),
+            )
+        except errors.OperatorError as error:
+            self.say(f"{error.what}: {error.hint}", bad=True)
+            return
+        self.ask(self._sent)
+        self.say("")
+
+    def answered(self, message: Answered) -> None:
+        """Leave, once the hub has taken the decision."""
+        if message.request is self._sent:
+            self.app.pop_screen()
+            below = self.app.screen
+            if isinstance(below, Page):
+                said = "approved" if self._approving else "rejected"
+                mode = f", {self._mode.value}" if self._approving else ""
+                below.say(f"{said}{mode}: the hub has recorded it")
+        else:
+            self.update_view()
+
+    def refused(self, message: Refused) -> None:
+        """Say why, and show again what there is now."""
+        self._sent = None
+        self._cautioned = False
+        self._digest.set("")
+        if isinstance(message.error, errors.ConflictError):
+            self.ask(GetRequest(incident=self._subject))
+        super().refused(message)

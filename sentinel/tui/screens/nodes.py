@@ -1,0 +1,68 @@
+"""The nodes: who is there, in which mode, with which policy, and for how long its certificate lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from textual.widget import Widget
+
+from sentinel.domain import AgentStatus
+from sentinel.protocol import Agents, AgentsRequest
+from sentinel.tui.client import Answered, Refused
+from sentinel.tui.desk import Desk
+from sentinel.tui.line import Row, Tone, line, text
+from sentinel.tui.render import tables
+from sentinel.tui.screens.page import Page
+from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
+
+REFRESH_MS = 5000
+
+
+class NodesPage(Page):
+    """All nodes that the hub knows."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Build over `desk`."""
+        super().__init__(desk)
+        self._agents: tuple[AgentStatus, ...] | None = None
+        self._asked_ms = 0
+        self._counts = Lines(desk.paint, id="counts")
+        self._titles = Lines(desk.paint, id="titles")
+        self._list = Browser(desk.paint, id="list")
+
+    def path(self) -> Sequence[str]:
+        """Return where one is."""
+        return ("sentinel", "nodes")
+
+    def body(self) -> Iterable[Widget]:
+        """Return the widgets."""
+        return (self._counts, self._titles, self._list)
+
+    def draw(self) -> None:
+        """Show the nodes, and ask for them again from time to time."""
+        now_ms, cells = self.desk.clock(), self._list.room
+        if now_ms - self._asked_ms >= REFRESH_MS and self.is_current:
+            self._asked_ms = now_ms
+            self.ask(AgentsRequest())
+        self._titles.show([line(" " * MARGIN, *tables.node_titles(cells))])
+        status = self.desk.snapshot.status
+        policy = status.policy if status else ""
+        if self._agents is None:
+            self._list.show([Row(line(text("asking the hub for its nodes")))])
+            return
+        words = tables.node_counts(self._agents, policy)
+        self._counts.show([line(text(f" {words}", Tone.STRONG))])
+        self._list.show(
+            [Row(tables.node(agent, now_ms, policy, cells), agent.host) for agent in self._agents]
+        )
+
+    def answered(self, message: Answered) -> None:
+        """Show them: those that are lost first."""
+        agents = cast("Agents", message.reply).agents
+        self._agents = tuple(sorted(agents, key=lambda agent: (agent.connected, agent.host)))
+        self.update_view()
+
+    def refused(self, message: Refused) -> None:
+        """Say why; it is tried again at the next refresh."""
+        super().refused(message)

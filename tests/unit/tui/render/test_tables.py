@@ -1,0 +1,73 @@
+"""Nodes and audit records in one line."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sentinel.tui.line import plain
+from sentinel.tui.render import incidents, tables
+from sentinel.tui.store import Snapshot
+
+
+def node(recording, host, **fields):
+    agent = next(a for a in recording.agents if a.host == host)
+    changed = msgspec.structs.replace(agent, **fields)
+    return plain(tables.node(changed, recording.at_ms, recording.status.policy, 78))
+
+
+def test_a_node_that_is_well(recording):
+    words = node(recording, "db-01").split()
+    assert words == ["db-01", "ok", "now", "LIVE", "0.1.0", "5d", "+3ms", "1", "same"]
+
+
+def test_what_is_wrong_with_a_node_has_a_sign_and_not_only_a_colour(recording):
+    assert "LOST" in node(recording, "node-051")
+    assert "! DRIFT" in node(recording, "node-009")
+    assert "-2400ms !" in node(recording, "node-009")
+    assert "11h !" in node(recording, "node-017")
+    assert "OVER !" in node(recording, "db-01", certificate_expires_ms=recording.at_ms)
+
+
+def test_the_nodes_are_counted(recording):
+    assert tables.node_counts(recording.agents, recording.status.policy) == (
+        "9 nodes  8 connected  1 LOST  1 with another policy"
+    )
+
+
+def test_a_record_in_full_has_its_exact_bytes(recording):
+    chosen = recording.audit[0]
+    shown = "".join(plain(row.line).strip() for row in tables.record(chosen, 78))
+    assert chosen.body.replace(" ", "") in shown.replace(" ", "")
+    assert chosen.hash in shown
+
+
+def test_a_row_of_the_list_has_its_columns(recording):
+    summary = next(
+        r.incident.summary for r in recording.incidents if r.incident.summary.host == "node-017"
+    )
+    row = plain(incidents.row(summary, recording.at_ms, 158))
+    assert row.split()[:8] == [
+        "9caf",
+        "3m",
+        "CRIT",
+        "node-017",
+        "disk_space",
+        "AWAITING",
+        "✗",
+        "BLOCK",
+    ]
+    assert "3× /var 97.2% used" in row
+
+
+def test_the_counts_are_the_hubs(recording):
+    snapshot = Snapshot(status=recording.status)
+    shown = plain(incidents.counts(snapshot, shown=2, filtered="x", ended=True))
+    assert shown.startswith(" 7 open  3 need you  nodes 8/9  /x shows 2  with ended ones")
+    assert "engine NOT READY: no answer within 120 s" in shown
+
+
+def test_an_empty_list_says_why(recording):
+    assert incidents.empty(Snapshot(), "") == "waiting for the hub"
+    known = Snapshot(status=recording.status)
+    assert incidents.empty(known, "") == "no open incidents"
+    assert "nothing matches /x" in incidents.empty(known, "x")

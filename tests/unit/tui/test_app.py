@@ -1,0 +1,292 @@
+"""The program as a whole: what the hub says reaches the screen, and keys do what the footer says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from sentinel import errors, protocol
+from sentinel.domain import Severity, State, Value
+from sentinel.tui import client as client_module
+from sentinel.tui.screens.incident import IncidentPage
+from sentinel.tui.screens.incidents import IncidentsPage
+from sentinel.tui.screens.page import Page
+from tests.unit.tui.conftest import screen_text, sees, until
+
+
+class Wire:
+    """A hub whose answers come from the recording and whose watch says what a test tells it to."""
+
+    def __init__(self, hub) -> None:
+        self._hub = hub
+        self._updates: asyncio.Queue[protocol.Update | errors.PeerError] = asyncio.Queue()
+        self.requests: list[Value] = []
+
+    def say(self, update: protocol.Update | errors.PeerError) -> None:
+        self._updates.put_nowait(update)
+
+    async def call(self, request: Value) -> Value:
+        self.requests.append(request)
+        return await self._hub.call(request)
+
+    async def watch(self, since: int) -> AsyncIterator[protocol.Update]:
+        yield protocol.Update(revision=since, status=self._hub._status())
+        while True:
+            said = await self._updates.get()
+            if isinstance(said, errors.PeerError):
+                raise said
+            yield said
+
+    async def close(self) -> None:
+        pass
+
+
+@contextlib.asynccontextmanager
+async def running(app, size=(80, 24)):
+    async with app.run_test(size=size) as pilot:
+        await sees(pilot, "hub ok", "db-01")
+        yield pilot
+
+
+def row_of(app, host):
+    return next(n for n, line in enumerate(screen_text(app).splitlines()) if host in line)
+
+
+async def test_the_list_shows_the_hubs_incidents_with_those_that_need_you_first(build):
+    async with running(build()) as pilot:
+        lines = screen_text(pilot.app).splitlines()
+    assert lines[0].startswith(" sentinel > prod-dc1")
+    assert lines[1].startswith(" 7 open  3 need you")
+
+    assert lines[3].startswith("> 5f02   2m CRIT db-01      memory     AWAITING   ✓ allow")
+    assert "4ed9" in lines[9]
+
+
+async def test_an_update_repaints_its_row_and_the_cursor_stays_with_its_incident(build, hub):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        await pilot.press("j")
+        assert screen_text(pilot.app).splitlines()[4].startswith("> 9caf")
+        page = await hub.call(protocol.ListRequest())
+        swap = next(s for s in page.summaries if s.host == "db-02")
+        urgent = msgspec.structs.replace(
+            swap, revision=99_999, state=State.AWAITING, severity=Severity.CRITICAL, opened_ms=2**52
+        )
+        wire.say(protocol.Update(revision=99_999, summary=urgent))
+        await until(pilot, lambda: "db-02" in screen_text(pilot.app).splitlines()[3])
+        assert screen_text(pilot.app).splitlines()[5].startswith("> 9caf")
+
+
+async def test_ages_go_on_while_nothing_else_happens(build, clock):
+    async with running(build()) as pilot:
+        assert " 2m CRIT db-01" in screen_text(pilot.app)
+        clock.now_ms += 60_000
+        pilot.app.desk.store.updated(protocol.Update(revision=1), clock())
+        pilot.app._tick()
+        await sees(pilot, " 3m CRIT db-01")
+
+
+async def test_a_lost_hub_is_told_and_makes_everything_read_only(build, hub, clock, monkeypatch):
+    monkeypatch.setattr(client_module, "BACKOFF_S", (30.0,))
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        await pilot.press("enter")
+        await sees(pilot, "a approve")
+        wire.say(errors.PeerError("no route to host", hint="look at the cable"))
+        await sees(
+            pilot, "STALE", "READ ONLY", "hub unreachable: no route to host look at the cable"
+        )
+        assert "a approve" not in screen_text(pilot.app)
+        await pilot.press("a", "r", "p", "m", "c")
+        assert isinstance(pilot.app.screen, IncidentPage)
+
+
+async def test_a_hub_that_comes_back_is_watched_from_where_it_was_left(build, hub, monkeypatch):
+    monkeypatch.setattr(client_module, "BACKOFF_S", (0.01,))
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        wire.say(errors.PeerError("gone"))
+        await sees(pilot, "hub ok")
+        lists = [r for r in wire.requests if isinstance(r, protocol.ListRequest)]
+        assert len(lists) == 1
+
+
+async def test_a_silent_hub_becomes_stale(build, clock):
+    async with running(build()) as pilot:
+        clock.now_ms += 13_000
+        pilot.app._tick()
+        await sees(pilot, "STALE 13s: the hub is silent")
+
+
+async def test_enter_opens_the_incident_and_q_goes_back(build):
+    async with running(build()) as pilot:
+        await pilot.press("enter")
+        await sees(pilot, "WHAT", "WHY by playbook:memory-hog", "kill -TERM 2217")
+        await pilot.press("q")
+        assert isinstance(pilot.app.screen, IncidentsPage)
+
+
+async def test_an_incident_is_read_again_when_it_changes(build, hub):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        await pilot.press("enter")
+        await sees(pilot, "kill -TERM 2217")
+        chosen = pilot.app.screen.incident.summary
+        before = len(wire.requests)
+        newer = msgspec.structs.replace(chosen, revision=chosen.revision + 1)
+        wire.say(protocol.Update(revision=newer.revision, summary=newer))
+        await until(pilot, lambda: len(wire.requests) > before)
+        await pilot.pause(0.1)
+    asked = wire.requests[before:]
+    assert asked == [protocol.GetRequest(incident=chosen.id)]
+
+
+async def test_the_filter_narrows_as_it_is_typed_and_escape_clears_it(build):
+    async with running(build()) as pilot:
+        await pilot.press("slash", *"host=db")
+        await until(pilot, lambda: "node-017" not in screen_text(pilot.app))
+        assert "db-02" in screen_text(pilot.app)
+        await pilot.press("enter", "escape")
+        await sees(pilot, "node-017")
+
+
+async def test_a_wrong_filter_says_what_is_wrong(build):
+    async with running(build()) as pilot:
+        await pilot.press("slash", *"hots=x")
+        await sees(pilot, "there is no field hots: did you mean host?")
+
+
+async def test_those_that_ended_are_shown_on_demand(build):
+    async with running(build()) as pilot:
+        assert "edge-1" not in screen_text(pilot.app)
+        await pilot.press("o")
+        await sees(pilot, "edge-1", "resolved")
+        await pilot.press("o")
+        await until(pilot, lambda: "edge-1" not in screen_text(pilot.app))
+
+
+async def test_n_goes_round_those_that_need_somebody(build):
+    async with running(build()) as pilot:
+        seen = []
+        for _ in range(6):
+            line = next(x for x in screen_text(pilot.app).splitlines() if x.startswith("> "))
+            seen.append(line.split()[1])
+            await pilot.press("n")
+            await pilot.pause()
+        assert seen == ["5f02", "9caf", "459d", "2d04", "d8e2", "5f02"]
+
+
+async def test_the_help_of_every_screen_lists_what_its_footer_shows(build):
+    async with running(build(), size=(120, 50)) as pilot:
+        for opening in (("1",), ("1", "enter"), ("1", "enter", "enter"), ("2",), ("3",)):
+            await pilot.press(*opening)
+            await pilot.pause(0.1)
+            page = pilot.app.screen
+            assert isinstance(page, Page)
+            offered = [k for k in page.key_list() if k.shown]
+            await pilot.press("question_mark")
+            await sees(pilot, "> help", "VERDICTS")
+            for offer in offered:
+                assert (offer.more or offer.what) in screen_text(pilot.app)
+            await pilot.press("q")
+
+
+async def test_nodes_and_audit_are_one_key_away(build):
+    async with running(build()) as pilot:
+        await pilot.press("2")
+        await sees(pilot, "9 nodes  8 connected  1 LOST", "! DRIFT")
+        await pilot.press("3")
+        await sees(pilot, "records, newest first", "judged-runnable")
+        await pilot.press("enter")
+        await sees(pilot, "BODY, exactly as it was hashed")
+        await pilot.press("1")
+        await sees(pilot, "need you")
+
+
+async def test_a_demo_is_labelled_on_every_screen(build):
+    app = build(demo=True)
+    async with running(app) as pilot:
+        for keys in (("1",), ("enter",), ("enter",), ("q", "a"), ("escape", "r"), ("2",), ("3",)):
+            await pilot.press(*keys)
+            await pilot.pause(0.1)
+            assert screen_text(app).startswith(" DEMO "), keys
+
+
+async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
+    async with running(build(read_only=True)) as pilot:
+        await sees(pilot, "READ ONLY (--read-only)")
+        await pilot.press("enter")
+        await sees(pilot, "kill -TERM 2217")
+        await pilot.press("a", "r", "p", "m", "c")
+        await pilot.pause(0.05)
+        assert isinstance(pilot.app.screen, IncidentPage)
+        assert not {"approve", "reject"} & {key.what for key in pilot.app.screen.key_list()}
+
+
+async def test_ascii_leaves_nothing_else_on_the_screen(build):
+    async with running(build(ascii=True)) as pilot:
+        for keys in ((), ("enter",), ("enter",), ("2",), ("3",), ("1", "question_mark")):
+            await pilot.press(*keys)
+            await pilot.pause(0.1)
+            assert screen_text(pilot.app).isascii()
+        await pilot.press("q")
+        await sees(pilot, "x BLOCK", "+ allow")
+
+
+async def test_without_colour_there_is_no_colour(build):
+    app = build(mono=True)
+    async with running(app) as pilot:
+        for keys in ((), ("enter",), ("enter",), ("2",)):
+            await pilot.press(*keys)
+            await pilot.pause(0.1)
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    style = segment.style
+                    assert style is None or style.color is None or style.color.is_default
+
+
+async def test_what_does_not_change_is_not_painted_again(build):
+    app = build()
+    async with running(app) as pilot:
+        await pilot.press("enter")
+        await sees(pilot, "kill -TERM 2217")
+        painted = []
+        browser = app.screen.query_one("Browser")
+        draw = browser.render_line
+        browser.render_line = lambda y: painted.append(y) or draw(y)
+        app._tick()
+        await pilot.pause(0.1)
+        assert painted == []
+        await pilot.press("j")
+        await pilot.pause(0.1)
+        assert len(painted) == 2
+
+
+async def test_it_survives_the_smallest_terminal_and_back(build):
+    app = build()
+    async with running(app) as pilot:
+        for keys in ((), ("enter",), ("enter",), ("q", "a"), ("escape", "2"), ("3",)):
+            await pilot.press(*keys)
+            await pilot.resize_terminal(40, 10)
+            await pilot.pause(0.1)
+            lines = screen_text(app).splitlines()
+            assert "sentinel" in lines[0]
+            assert "help" in lines[-1]
+            await pilot.resize_terminal(80, 24)
+            await pilot.pause(0.1)
+            assert len(screen_text(app).splitlines()) == 24
+
+
+@pytest.mark.parametrize("key", list("ABCDFHOPQRS~"))
+async def test_what_a_split_escape_sequence_leaves_behind_decides_nothing(build, hub, key):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        await pilot.press("enter")
+        await sees(pilot, "kill -TERM 2217")
+        await pilot.press("escape", "left_square_bracket", key)
+        await pilot.pause(0.05)
+        assert {type(r) for r in wire.requests} <= {protocol.ListRequest, protocol.GetRequest}
