@@ -35,7 +35,7 @@ def notify(state: str) -> None:
         try:
             sock.sendto(state.encode(), address)
         except OSError as error:
-            logging.getLogger(__name__).warning("cannot notify %s: %s", path, error.strerror)
+            logging.getLogger(__name__).debug("cannot notify %s: %s", path, error.strerror)
 
 
 # syslog(3) priorities, which journald reads from the start of a line.

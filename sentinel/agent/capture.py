@@ -14,19 +14,20 @@ import time
 from collections.abc import Callable, Mapping
 
 import msgspec
+import psutil
 
 from sentinel import canonical
 from sentinel.agent import files, history, procfs
 from sentinel.agent.files import Budget
 from sentinel.agent.processes import Census, is_unit
-from sentinel.agent.sample import Seen, kib, stalled
+from sentinel.agent.sample import Seen, stalled
 from sentinel.domain import Anomaly, Context, Filesystem, Kind, Pressure, Unit
 
 MAX_BYTES = 160 * 1024  # of the encoded picture: it shares a message of 256 KiB with the rest
 MAX_ITEMS = 32  # processes, filesystems, units, files: the bound of each in `domain`
 MAX_STUCK = 4  # captures that may hang at once before nothing more is asked
 FOLDERS = 5  # fullest directories that are named
-_NOT_READ = (OSError, ValueError, IndexError, KeyError)
+_NOT_READ = (OSError, ValueError, IndexError, KeyError, psutil.Error)
 
 _slots = threading.BoundedSemaphore(MAX_STUCK)
 
@@ -121,18 +122,16 @@ class _Picture:
             _slots.release()
 
     def _host(self) -> None:
-        memory, stat = procfs.read("/proc/meminfo"), procfs.read("/proc/stat", 1 << 20)
-        load = procfs.read("/proc/loadavg").split(b" ", 1)[0]
-        at = stat.index(b"\nbtime ")
-        boot_ms = int(stat[at + 7 : stat.index(b"\n", at + 1)]) * 1000
+        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+        boot_ms = int(psutil.boot_time()) * 1000
         self.add(
             boot_ms=boot_ms,
-            cpus=stat.count(b"\ncpu"),
-            memory_total_bytes=kib(memory, b"MemTotal:") * 1024,
-            memory_available_bytes=kib(memory, b"MemAvailable:") * 1024,
-            swap_total_bytes=kib(memory, b"SwapTotal:") * 1024,
-            swap_free_bytes=kib(memory, b"SwapFree:") * 1024,
-            load1_milli=int(load.replace(b".", b"")) * 10,
+            cpus=psutil.cpu_count() or 0,
+            memory_total_bytes=memory.total,
+            memory_available_bytes=memory.available,
+            swap_total_bytes=swap.total,
+            swap_free_bytes=swap.free,
+            load1_milli=round(psutil.getloadavg()[0] * 1000),
             changes=tuple(history.boot(boot_ms, self.context.captured_ms)),
             labels={**self.context.labels, "kernel": os.uname().release},
         )

@@ -68,11 +68,14 @@ class Agent:
         self._table = ProcessSampler(period_ms)
         self._samples: tuple[Sample, ...] = ()
         self._boot_ms = process.now_ms() - int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
-        self._detector = Detector(rules.rules(settings))
+        # A silence as long as a few readings is no silence yet, however rarely they are taken.
+        self._gap_ms = max(detect.GAP_MS, 3 * int(self._interval_s * 1000), 3 * period_ms)
+        self._detector = Detector(rules.rules(settings), gap_ms=self._gap_ms)
         self._found: asyncio.Queue[Anomaly | Clear] = asyncio.Queue()
         self._bundles: asyncio.Queue[Bundle] = asyncio.Queue(BUNDLES)
         self._events: dict[tuple[str, str, str], str] = {}
         self._verifiers: list[Verifier] = []
+        self._said: set[str] = set()
         self._link = transport.Link(
             store,
             transport.Node(
@@ -121,7 +124,7 @@ class Agent:
             self._detector.resume(report.anomaly)
             self._events[_key(report.anomaly)] = report.event
         for incident, recovery, started_ms in self._store.verifications():
-            self._verifiers.append(Verifier(incident, recovery, started_ms))
+            self._verifiers.append(Verifier(incident, recovery, started_ms, gap_ms=self._gap_ms))
         for cut in self._store.interrupted():
             log.warning("plan of %s was cut short: not repeated", cut.bundle.incident)
             with self._store.transaction():
@@ -142,11 +145,19 @@ class Agent:
                 recoveries = [verifier.recovery for verifier in self._verifiers]
                 table = self._table.read(now_ms, self._detector.watching(*recoveries))
                 self._samples = host.sample(now_ms)
+                self._say_once(*host.failures.values(), self._table.failure)
                 for found in self._detector.step(self._samples, now_ms, table):
                     self._found.put_nowait(found)
                 self._verify(now_ms, table)
                 pause = min(self._interval_s, NEAR_S) if self._detector.near else self._interval_s
                 await trigger.wait(pause)
+
+    def _say_once(self, *failures: str) -> None:
+        """Log what cannot be read, each reason once: silence is not recovery, and not secret."""
+        for reason in failures:
+            if reason and reason not in self._said:
+                self._said.add(reason)
+                log.warning("cannot read %s", reason, extra={"action": "not_read"})
 
     def _verify(self, now_ms: int, table: detect.Table | None) -> None:
         for verifier in list(self._verifiers):
@@ -286,7 +297,7 @@ class Agent:
         if finish is not Finish.REHEARSED:
             recovery = hands.recovery_of(bundle)
             self._store.begin_verification(bundle.incident, recovery, now_ms)
-            self._verifiers.append(Verifier(bundle.incident, recovery, now_ms))
+            self._verifiers.append(Verifier(bundle.incident, recovery, now_ms, gap_ms=self._gap_ms))
 
     # ------------------------------------------------------------ the link's questions
 

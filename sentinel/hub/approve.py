@@ -25,7 +25,7 @@ from sentinel.domain import (
 from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
 from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
-from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
 from sentinel.protocol import Action, ActRequest, DecideRequest, ReviseRequest
 

@@ -33,7 +33,7 @@ from sentinel.domain import (
 from sentinel.hub.cases import Case, line
 from sentinel.hub.moves import Entry, begin, move
 from sentinel.hub.persist import Store
-from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import TRANSITIONS, Event
 from sentinel.protocol import Cleared, Finish, Finished, Letter
 

@@ -12,7 +12,7 @@ from sentinel import errors, lifecycle
 from sentinel.domain import Move, Stage, State
 from sentinel.hub import audit
 from sentinel.hub.cases import Case, line
-from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
 
 

@@ -39,7 +39,8 @@ from sentinel.hub.bus import Bus
 from sentinel.hub.cases import Case, PlanRecord, view
 from sentinel.hub.migrations import schema
 from sentinel.hub.persist_engine import make_private, new_engine, store_error
-from sentinel.hub.persist_rows import NOTIFY_CHANNEL, Reader, UnitOfWork
+from sentinel.hub.persist_reads import Reader
+from sentinel.hub.persist_writes import NOTIFY_CHANNEL, UnitOfWork
 from sentinel.hub.tables import AGENT, AUDIT, CERTIFICATE, HEAD, INCIDENT
 from sentinel.hub.writer import Writer
 
@@ -51,8 +52,8 @@ BATCH = 256  # operations in one commit
 QUEUE = 4096  # operations that wait; beyond it callers wait before they are queued
 POLL_S = 1.0  # how soon another process's changes are seen where nothing notifies us
 SIGN_MS = 60_000  # a node's mere sign of life is written no more often than this
+SIGNS = frozenset({"last_seen_ms", "clock_skew_ms"})
 AUDIT_PAGE = 2000
-MIN_ID_PART = 4
 
 _SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
 
@@ -258,14 +259,9 @@ class Store:
             reader = Reader(connection)
             case = await reader.case(name)
             if case is None:
-                case = await reader.case(await _resolve(connection, name))
+                case = await reader.case(await reader.resolve(name))
             assert case is not None
             return view(await reader.folder(case))
-
-    async def find(self, incident: str) -> Case | None:
-        """Return the case of exactly that id."""
-        async with self._read() as connection:
-            return await Reader(connection).case(incident)
 
     async def waiting(
         self,
@@ -385,8 +381,7 @@ class Store:
         known = self._agents.get(host, {})
         merged: AgentNote = {**known, **note}
         seen_ms = merged.get("last_seen_ms", 0)
-        signs = {"last_seen_ms", "clock_skew_ms"}
-        news = {name: value for name, value in note.items() if name not in signs}
+        news = {name: value for name, value in note.items() if name not in SIGNS}
         if news.items() <= known.items() and seen_ms < self._written_ms.get(host, 0) + SIGN_MS:
             self._agents[host] = merged
             return
@@ -413,13 +408,18 @@ class Store:
             counted = {row[0]: row[1] for row in await connection.execute(open_by_host)}
         return tuple(
             msgspec.convert(
-                row
-                | _agent_values(self._agents.get(row["host"], {}))
-                | {"open_incidents": counted.get(row["host"], 0)},
+                row | self._signs(row) | {"open_incidents": counted.get(row["host"], 0)},
                 AgentStatus,
             )
             for row in stored
         )
+
+    def _signs(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the signs of life this hub has had of a node since they were last written."""
+        note = self._agents.get(row["host"], {})
+        if note.get("last_seen_ms", 0) <= row["last_seen_ms"]:
+            return {}  # perhaps it is another hub's now
+        return {name: value for name, value in note.items() if name in SIGNS}
 
     async def add_invite(self, token_hash: str, host: str, expires_ms: int, now_ms: int) -> None:
         """Keep an invite for `host`, as its token's hash."""
@@ -489,32 +489,3 @@ def _agent_values(note: AgentNote) -> dict[str, Any]:
 
 async def _head(connection: AsyncConnection) -> int:
     return int((await connection.execute(sa.select(HEAD.c.seq))).scalar_one())
-
-
-async def _resolve(connection: AsyncConnection, name: str) -> str:
-    """Return the one id that is `name` or begins or ends with it."""
-    part = name.strip().lower()
-    if len(part) < MIN_ID_PART:
-        raise errors.OperatorError(
-            f"{name!r} is too short for an incident's id",
-            hint=f"give at least {MIN_ID_PART} characters of its beginning or end",
-        )
-    query = (
-        sa.select(INCIDENT.c.id)
-        .where(_begins(INCIDENT.c.id, part) | _begins(INCIDENT.c.tail, part[::-1]))
-        .limit(2)
-    )
-    ids = (await connection.execute(query)).scalars().all()
-    if not ids:
-        raise errors.OperatorError(f"there is no incident {errors.printable(name, 64)}")
-    if len(ids) > 1:
-        raise errors.OperatorError(
-            f"{errors.printable(name, 64)} fits more than one incident",
-            hint="give more characters; the end of an id tells more than its beginning",
-        )
-    return str(ids[0])
-
-
-def _begins(column: sa.ColumnElement[str], part: str) -> sa.ColumnElement[bool]:
-    """Return a condition that an index serves, unlike LIKE; no id has a character after `~`."""
-    return (column >= part) & (column < part + "~")

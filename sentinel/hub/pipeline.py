@@ -46,7 +46,7 @@ from sentinel.hub.approve import plan_record
 from sentinel.hub.cases import Case, PlanRecord, line
 from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
-from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
 
 log = logging.getLogger(__name__)

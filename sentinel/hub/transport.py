@@ -46,18 +46,21 @@ class Session:
         self.queue: asyncio.Queue[protocol.HubMessage] = asyncio.Queue(QUEUE)
         self.sent: set[str] = set()  # statements already pushed on this stream
         self.refused = 0
+        self.ended = asyncio.Event()
+        self.why = ""
 
     def push(self, message: protocol.HubMessage) -> None:
         """Queue a message; a node that does not read is cut rather than waited for."""
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
-            log.warning("node %s does not read: cut", self.host, extra={"action": "node_cut"})
-            self.cut()
+            self.cut("it does not read")
 
-    def cut(self) -> None:
-        """End the stream now."""
-        self.context.cancel()  # type: ignore[attr-defined]  # grpc-stubs lacks it
+    def cut(self, why: str) -> None:
+        """End the stream soon, and tell the node why."""
+        log.info("node %s cut: %s", self.host, why, extra={"action": "node_cut"})
+        self.why = self.why or why
+        self.ended.set()
 
 
 class AgentDoor:
@@ -102,15 +105,20 @@ class AgentDoor:
         older = self.sessions.get(session.host)
         self.sessions[session.host] = session
         if older is not None:
-            older.cut()
+            older.cut("another stream of this host has taken its place")
+        failures: list[errors.SentinelError] = []
         try:
             await self._serve(session, first.attach, caller.expires_ms)
+        except* errors.SentinelError as group:
+            failures.append(_first(group))
         finally:
             if self.sessions.get(session.host) is session:
                 del self.sessions[session.host]
                 await self._store.note_agent(
                     session.host, connected=False, last_seen_ms=self._clock()
                 )
+        if failures:
+            await rpc.abort(context, failures[0])
 
     async def _serve(self, session: Session, attach: protocol.Attach, expires_ms: int) -> None:
         now_ms = self._clock()
@@ -138,13 +146,17 @@ class AgentDoor:
         log.info("node %s attached", session.host, extra={"action": "node_attached"})
         await self.dispatch(session.host)
         async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(self._write(session))
-            poll = tasks.create_task(self._poll(session))
-            try:
-                await self._read(session)
-            finally:
-                writer.cancel()
-                poll.cancel()
+            reader = tasks.create_task(self._read(session))
+            others = [
+                tasks.create_task(self._write(session)),
+                tasks.create_task(self._poll(session)),
+                tasks.create_task(session.ended.wait()),
+            ]
+            await asyncio.wait({reader, others[-1]}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (reader, *others):
+                task.cancel()
+        if session.why:
+            raise errors.PeerError(f"the hub ended the stream: {session.why}")
 
     async def dispatch(self, host: Host) -> None:
         """Push the approved plans that the node has not answered yet; at most once a stream."""
@@ -163,13 +175,12 @@ class AgentDoor:
             revoked = await self._store.revoked()
             for session in list(self.sessions.values()):
                 if session.serial in revoked:
-                    log.warning("node %s revoked: cut", session.host, extra={"action": "node_cut"})
-                    session.cut()
+                    session.cut("its certificate was revoked")
 
     async def close(self) -> None:
         """Cut every stream: the hub stops, and the nodes will come back."""
         for session in list(self.sessions.values()):
-            session.cut()
+            session.cut("the hub stops")
 
     async def _poll(self, session: Session) -> None:
         """The safety net under the nudges: another hub may have taken the decision."""
@@ -228,6 +239,12 @@ class _Unreadable(Exception):
     def __init__(self, letter: str, reason: str) -> None:
         super().__init__(reason)
         self.letter = letter
+
+
+def _first(group: BaseExceptionGroup[errors.SentinelError]) -> errors.SentinelError:
+    """Return one of the errors in a group, however deep it is nested."""
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _receipt(letter: str, reason: str) -> protocol.HubMessage:

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from sentinel import errors
-from sentinel.hub.persist_rows import UnitOfWork
+from sentinel.hub.persist_writes import UnitOfWork
 
 T = TypeVar("T")
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 MODEL = "tiny"
 DIGEST = "9f" * 32
+SHOWN = {"capabilities": ["completion"], "model_info": {"llama.context_length": 32768}}
 FOREVER_S = 3600
 
 
@@ -42,6 +43,7 @@ class Server:
     mode: str
     model: str = MODEL
     url: str = ""
+    shown: dict = field(default_factory=lambda: dict(SHOWN))  # the answer of /api/show
     seen: list[Seen] = field(default_factory=list)
 
     @property
@@ -434,8 +436,7 @@ async def _probe(x: Exchange) -> None:
     elif x.seen.path in ("/api/tags", "/api/ps"):
         await x.reply({"models": [entry] if there else []})
     elif x.seen.path == "/api/show":
-        info = {"llama.context_length": 32768}
-        await x.reply({"capabilities": ["completion"], "model_info": info, "details": {}})
+        await x.reply(x.server.shown)
     elif x.seen.path == "/v1/models":
         data = [{"id": x.server.model, "object": "model"}] if there else []
         await x.reply({"object": "list", "data": data})

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "sentinel"
 
 DOORS = {
-    "psutil": ["agent/sample*.py", "agent/capture*.py"],
+    "psutil": ["agent/capture.py"],
     "subprocess": ["agent/execute.py", "demo.py"],
     "bashlex": ["policy/shell.py"],
     "sqlmodel": ["hub/persist*.py", "hub/tables.py", "hub/migrations/*"],

@@ -75,6 +75,9 @@ def prepare(connection: sa.Connection) -> tuple[str, ...]:
     Raises StoreError where a newer version has written it.
     """
     if connection.dialect.name == "postgresql":
+        # However long it takes: an index over a million rows, or the hub that is at it already.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         # Two hubs that start at once migrate one after the other.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     config = Config()

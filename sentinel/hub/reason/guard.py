@@ -27,9 +27,14 @@ class Guard(httpx.AsyncBaseTransport):
     def __init__(self, server: httpx.URL) -> None:
         """Make it for the server at `server`; nothing is connected yet."""
         self._server = server
-        # The host's own trust store: a site's CA is installed there, or nowhere.
+        # The host's own trust store: a site's CA is installed there, or nowhere. Without TLS there is
+        # nothing to verify, and reading the store would cost more than the whole exchange.
+        secure = server.scheme == "https"
         self._inner = httpx.AsyncHTTPTransport(
-            verify=ssl.create_default_context(), trust_env=False, retries=0
+            verify=ssl.create_default_context()
+            if secure
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            trust_env=False,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -115,19 +115,30 @@ class OllamaEngine:
         found = next((each for each in sorted(wanted) if each in listed), None)
         if found is None:
             return missing(name, self.model, sorted(listed))
-        shown = await client.show(self.model)
+        notes = await self._warnings(client)
         running = {m.model for m in (await client.ps()).models}
-        notes: list[str] = []
-        if "completion" not in (shown.capabilities or ["completion"]):
-            return EngineStatus(name=name, ready=False, note=f"{self.model} cannot chat")
-        length = _context_length(shown)
-        if 0 < length < self.limits.num_ctx:
-            notes.append(f"num_ctx {self.limits.num_ctx} is over the model's {length}")
         if found not in running:
             notes.append("the model is not loaded: its first answer takes longer")
         return EngineStatus(
             name=name, ready=True, note="; ".join(notes), digest=printable(listed[found], 256)
         )
+
+    async def _warnings(self, client: ollama.AsyncClient) -> list[str]:
+        """Return what the model's description promises no good of; nothing where there is none."""
+        try:
+            with _mapped():
+                shown = await client.show(self.model)
+        except EngineError:
+            return []
+        notes, able = [], shown.capabilities or ["completion"]
+        length = _context_length(shown)
+        if "completion" not in able:
+            notes.append("the model cannot chat")
+        if "thinking" in able:
+            notes.append("the model thinks first, which takes from num_predict")
+        if 0 < length < self.limits.num_ctx:
+            notes.append(f"num_ctx {self.limits.num_ctx} is over the model's {length}")
+        return notes
 
 
 def _piece(part: ollama.ChatResponse) -> Piece:

@@ -21,7 +21,7 @@ from sentinel.hub.reason import human
 from sentinel.hub.reason.engine import EngineError, Failure, Limits, Message
 from sentinel.hub.reason.evidence import Fact
 from sentinel.hub.reason.picture import Entity, Picture
-from sentinel.hub.reason.playbook import Runbook
+from sentinel.hub.reason.runbook import Runbook
 
 MAX_BYTES = 96 * 1024
 BYTES_PER_TOKEN = 3  # of log lines and command lines, on the low side

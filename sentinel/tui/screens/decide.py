@@ -83,6 +83,7 @@ class DecidePage(Page):
 
     def draw(self) -> None:
         """Show the statement; where what would be signed has changed, say so and begin again."""
+        self.fetch(self._subject)
         incident = self.desk.store.incidents.get(self._subject)
         if incident is None:
             return
@@ -90,14 +91,14 @@ class DecidePage(Page):
             self._begin(incident, changed=self._offer is not None)
         self._doc.show([Row(of) for of in self._document(self._doc.room)])
         self._ask.show([line(" ", self._prompt())])
-        if not self._doc.read:
+        if not self._doc.read and not self._offer_refused:
             self._ask.show([line(text(" read on: ↓ or PgDn shows the rest", Tone.WARN))])
 
     def _begin(self, incident: Incident, *, changed: bool) -> None:
         status = self.desk.snapshot.status
         self._offer = decide.offer(incident, status.mode if status else Mode.DRY_RUN)
         self._cautioned = False
-        self._digest.set("")
+        self._digest.clear()
         if self._mode not in self._offer.modes:
             self._mode = Mode.DRY_RUN
         if changed and self._sent is None:
@@ -141,6 +142,11 @@ class DecidePage(Page):
         return super().check_action(action, parameters)
 
     @property
+    def _offer_refused(self) -> bool:
+        """Whether this plan cannot be approved however well it is read."""
+        return self._approving and self._offer is not None and bool(self._offer.refusal)
+
+    @property
     def _approving(self) -> bool:
         return self._choice is Choice.APPROVE
 
@@ -148,14 +154,14 @@ class DecidePage(Page):
         """Change between rehearsing and doing it; what was typed was typed for the other."""
         self._mode = Mode.LIVE if self._mode is Mode.DRY_RUN else Mode.DRY_RUN
         self._cautioned = False
-        self._digest.set("")
+        self._digest.clear()
         self._disarm()
         self.say("")
 
     def action_field(self) -> None:
         """Go to the other field."""
         if self._approving:
-            (self._reason if self._digest.has_focus else self._digest).focus()
+            self.set_focus(self._reason if self._digest.has_focus else self._digest)
 
     def action_scroll(self, rows: int) -> None:
         """Read on."""
@@ -181,7 +187,7 @@ class DecidePage(Page):
         """Decide, or say why not."""
         message.stop()
         if self._approving and message.entry is self._reason:
-            self._digest.focus()
+            self.set_focus(self._digest)
             return
         if complaint := self._complaint():
             self.say(complaint, bad=True)
@@ -195,11 +201,8 @@ class DecidePage(Page):
             return f"read only: {reason}"
         if self._sent is not None or offered is None:
             return "wait for the hub"
-        if offered.incident is not self.desk.store.incidents.get(self._subject) and (
-            self.desk.store.outdated(self._subject)
-        ):
-            self.ask(GetRequest(incident=self._subject))
-            return "the incident has just changed: read it again"
+        if self.desk.store.outdated(self._subject):
+            return "the incident has just changed: wait, and read it again"
         if not self._doc.read:
             return "read it to the end first: PgDn"
         if not self._approving:
@@ -212,7 +215,7 @@ class DecidePage(Page):
             return f"these are not the first {decide.DIGITS} digits of the plan's digest"
         if offered.caution and not self._cautioned:
             self._cautioned = True
-            self._digest.set("")
+            self._digest.clear()
             return f"CAUTION: {offered.caution}"
         return ""
 
@@ -251,7 +254,7 @@ class DecidePage(Page):
         """Say why, and show again what there is now."""
         self._sent = None
         self._cautioned = False
-        self._digest.set("")
+        self._digest.clear()
         if isinstance(message.error, errors.ConflictError):
             self.ask(GetRequest(incident=self._subject))
         super().refused(message)

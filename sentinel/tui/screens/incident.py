@@ -10,9 +10,8 @@ from textual.widget import Widget
 
 from sentinel.domain import Choice, Incident, Mode, State, Verdict
 from sentinel.lifecycle import TRANSITIONS, Event
-from sentinel.protocol import Action, GetRequest
+from sentinel.protocol import Action
 from sentinel.tui import decide, human, look
-from sentinel.tui.client import Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Row, line, text
 from sentinel.tui.render import incident as render
@@ -52,7 +51,6 @@ class IncidentPage(Page):
         self._top = Lines(desk.paint, id="top")
         self._doc = Browser(desk.paint, id="doc")
         self._shown_running = False  # as it was shown last
-        self._asked = -1  # the revision that was asked for last
 
     @property
     def incident(self) -> Incident | None:
@@ -72,7 +70,7 @@ class IncidentPage(Page):
 
     def draw(self) -> None:
         """Show the incident, and ask for it where the list knows a newer form."""
-        self._fetch()
+        self.fetch(self._subject)
         incident = self.incident
         if incident is None:
             self._doc.show([Row(line(text("asking the hub for this incident")))])
@@ -85,18 +83,6 @@ class IncidentPage(Page):
             # What the plan does has just become, or stopped being, the first thing to see.
             self._shown_running = not self._shown_running
             self._doc.action_edge(-1)
-
-    def _fetch(self) -> None:
-        """Ask for the incident once for every revision of it."""
-        wanted = self.desk.store.known_revision(self._subject)
-        if self.desk.store.outdated(self._subject) and wanted != self._asked:
-            self._asked = wanted
-            self.ask(GetRequest(incident=self._subject))
-
-    def refused(self, message: Refused) -> None:
-        """Say why, and ask again upon the next change."""
-        self._asked = -1 if isinstance(message.request, GetRequest) else self._asked
-        super().refused(message)
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open the command, or what it printed."""

@@ -124,7 +124,7 @@ class IncidentsPage(Page):
 
     def _close_filter(self) -> None:
         self._filter.set_class(not self._filter.value, "gone")
-        self._list.focus()
+        self.set_focus(self._list)
         self.call_after_refresh(self.update_view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -136,12 +136,13 @@ class IncidentsPage(Page):
     def action_filter(self) -> None:
         """Type a filter."""
         self._filter.remove_class("gone")
-        self._filter.focus()
+        self.set_focus(self._filter)
         self.call_after_refresh(self.update_view)
 
     def action_clear(self) -> None:
         """Show everything again."""
-        self._filter.set("")
+        self._filter.clear()
+        self._accepts = filters.parse("")
         self._close_filter()
 
     def action_next(self) -> None:

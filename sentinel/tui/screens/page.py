@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from sentinel.domain import Value
+from sentinel.protocol import GetRequest
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.render import frame
@@ -43,6 +44,7 @@ class Page(Screen[None]):
         super().__init__()
         self.desk = desk
         self._waiting: list[Value] = []
+        self._fetched = -1  # the revision of an incident that was asked for last
         self._notice = ""
         self._bad = False
         self._head = Lines(desk.paint, id="head")
@@ -78,6 +80,13 @@ class Page(Screen[None]):
         self._waiting.append(request)
         self.desk.ask(request)
 
+    def fetch(self, incident: str) -> None:
+        """Ask for a whole incident where the list knows a newer form, once for every revision."""
+        wanted = self.desk.store.known_revision(incident)
+        if self.desk.store.outdated(incident) and wanted != self._fetched:
+            self._fetched = wanted
+            self.ask(GetRequest(incident=incident))
+
     def take(self, message: Answered | Refused) -> None:
         """Take an answer, if it is this screen's."""
         mine = [request for request in self._waiting if request is message.request]
@@ -87,6 +96,7 @@ class Page(Screen[None]):
         if isinstance(message, Answered):
             self.answered(message)
         else:
+            self._fetched = -1
             self.refused(message)
 
     def compose(self) -> ComposeResult:

@@ -61,10 +61,10 @@ class Entry(Widget, can_focus=True):
         """What was typed."""
         return self._text
 
-    def set(self, value: str) -> None:
-        """Replace what was typed."""
-        self._text, self._at = value[: self._limit], min(len(value), self._limit)
-        self._changed()
+    def clear(self) -> None:
+        """Forget what was typed. Nobody is told: whoever clears it knows."""
+        self._text, self._at = "", 0
+        self.refresh()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Say whether this key would be typed."""

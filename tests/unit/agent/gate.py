@@ -50,8 +50,8 @@ cmd = "kill"
 opts = "-TERM"
 args = "pid$pids+"
 [[allow]]
-id = "echo"
-cmd = "echo"
+id = "harmless"
+cmd = ["echo", "false", "sleep"]
 args = "word*"
 [[block]]
 id = "never.mkfs"
@@ -169,11 +169,11 @@ class People:
 class World:
     """One node with one open fault, and the honest approval of a plan about it."""
 
-    def __init__(self, store, gate=admit):
+    def __init__(self, store, gate=admit, about=None):
         self.store = store
         self.gate = gate
         self.people = People("alice", "bob")
-        self.report = report()
+        self.report = about or report()
         store.open_fault(self.report)
         self.plan = plan(self.report)
         self.statement = statement(self.report, self.plan)

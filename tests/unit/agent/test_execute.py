@@ -23,6 +23,7 @@ from sentinel.policy import grammar
 from tests.unit.agent import faults
 
 TRUSTED = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+DAY = f"86400.{os.getpid()}"  # seconds to sleep: a word that only processes of this run have
 
 
 async def go(text, *, timeout_s=20, **options):
@@ -208,10 +209,10 @@ async def test_control_characters_and_bad_bytes_stay_data():
 
 
 async def test_a_timeout_ends_everything_in_the_pipeline_and_keeps_what_was_printed():
-    run = await go("sh -c 'echo first; sleep 86397 & sleep 86397' | cat", timeout_s=0.3)
+    run = await go(f"sh -c 'echo first; sleep {DAY} & sleep {DAY}' | cat", timeout_s=0.3)
     assert run.timed_out
     assert run.stdout == "first\n"
-    await until(lambda: not alive("86397"))
+    await until(lambda: not alive(DAY))
 
 
 async def test_a_command_that_heeds_term_may_tidy_up_and_say_so():
@@ -222,55 +223,57 @@ async def test_a_command_that_heeds_term_may_tidy_up_and_say_so():
     assert run.stderr.endswith("tidied\n")
 
 
-async def test_a_command_that_ignores_term_is_killed():
+async def test_a_command_that_ignores_term_is_killed(monkeypatch):
+    monkeypatch.setattr(execute, "GRACE_S", 0.3)
     run = await go("sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'", timeout_s=0.2)
     assert run.timed_out
     assert run.exit_status == 128 + signal.SIGKILL
 
 
 async def test_the_timeout_is_the_whole_commands():
-    run = await go("sleep 0.4 ; sleep 0.4 ; sleep 86396", timeout_s=1)
+    run = await go(f"sleep 0.4 ; sleep 0.4 ; sleep {DAY}", timeout_s=1)
     assert run.timed_out
-    await until(lambda: not alive("86396"))
+    await until(lambda: not alive(DAY))
 
 
 async def test_cancelling_ends_the_processes_first():
-    task = asyncio.ensure_future(go("sleep 86395 | sleep 86395"))
-    await until(lambda: len(alive("86395")) == 2)
+    task = asyncio.ensure_future(go(f"sleep {DAY} | sleep {DAY}"))
+    await until(lambda: len(alive(DAY)) == 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not alive("86395")
+    assert not alive(DAY)
 
 
 async def test_cancelling_again_while_it_tidies_up_kills_at_once():
-    task = asyncio.ensure_future(go("sh -c 'trap \"\" TERM; while :; do sleep 0.01; done' 86394"))
-    await until(lambda: alive("86394"))
+    task = asyncio.ensure_future(go(f"sh -c 'trap \"\" TERM; while :; do sleep 0.01; done' {DAY}"))
+    await until(lambda: alive(DAY))
     task.cancel()
     await asyncio.sleep(0.2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: not alive("86394"), execute.GRACE_S / 2)
+    await until(lambda: not alive(DAY), execute.GRACE_S / 2)
 
 
 async def test_what_a_command_leaves_in_its_session_ends_with_it():
-    run = await go("sh -c 'sleep 86393 & echo up'")
+    run = await go(f"sh -c 'sleep {DAY} & echo up'")
     assert (run.exit_status, run.stdout) == (0, "up\n")
-    await until(lambda: not alive("86393"))
+    await until(lambda: not alive(DAY))
 
 
 async def test_what_left_its_session_is_not_waited_for():
-    run = await go("sh -c 'setsid sleep 86389 & echo up'")
-    assert (run.exit_status, run.stdout, run.timed_out) == (0, "up\n", False)
-    left = alive("86389")
+    script = '{ setsid sh -c "echo left; exec sleep DAY" & } | head -n 1'.replace("DAY", DAY)
+    run = await go(f"sh -c '{script}'")
+    assert (run.exit_status, run.stdout, run.timed_out) == (0, "left\n", False)
+    left = alive(DAY)
     assert left
     for pid in left:
         os.kill(pid, signal.SIGKILL)
 
 
 def test_a_number_that_was_given_out_again_is_not_signalled():
-    stranger = subprocess.Popen(["sleep", "86392"], start_new_session=True)
+    stranger = subprocess.Popen(["sleep", DAY], start_new_session=True)
     try:
         reaped = SimpleNamespace(pid=stranger.pid, returncode=0)
         assert not execute._signal(reaped, signal.SIGKILL)
@@ -284,15 +287,15 @@ def test_a_number_that_was_given_out_again_is_not_signalled():
 async def test_a_command_does_not_outlive_an_agent_that_is_killed():
     program = (
         "import asyncio; from sentinel.agent import execute; from sentinel.policy import grammar;"
-        f"asyncio.run(execute.run(grammar.parse('sleep 86391'), timeout_s=60, trusted={TRUSTED}))"
+        f"asyncio.run(execute.run(grammar.parse('sleep {DAY}'), timeout_s=60, trusted={TRUSTED}))"
     )
     agent = started(sys.executable, "-c", program)
     try:
-        await until(lambda: any(alive_as_sleep("86391")))
+        await until(lambda: any(alive_as_sleep(DAY)))
     finally:
         agent.kill()
         agent.wait()
-    await until(lambda: not alive("86391"))
+    await until(lambda: not alive(DAY))
 
 
 def alive_as_sleep(marker):
@@ -431,7 +434,7 @@ async def test_a_captured_pid_that_is_another_process_by_now_stops_the_command(f
 
 async def test_the_identity_is_compared_again_before_every_stage():
     """Between the first signal and the second the process goes: the second must hit nobody."""
-    child = started("sleep", "86390")
+    child = started("sleep", DAY)
     captured = {child.pid: execute.start_ticks(child.pid)}
     text = f"kill -TERM {child.pid} && sleep 1 && echo {child.pid} ; echo after"
     task = asyncio.ensure_future(go(text, captured=captured))

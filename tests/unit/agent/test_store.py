@@ -330,7 +330,9 @@ def test_a_verification_goes_on_after_a_restart_until_it_is_answered(store, path
 
 def test_the_file_is_strict_durable_and_only_ours_to_read(store, path, admitted):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    store.__exit__(None, None, None)
+    path.chmod(0o644)
+    with reopened(store, path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     tables = raw(
         path, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
     )

@@ -24,7 +24,7 @@ from sentinel.domain import Bundle
 from sentinel.protocol import Cleared, Letter
 from tests.unit.agent.gate import NOW, plan, report
 
-KILLS = 80
+KILLS = 60
 STEPS = 20  # at most, that a worker may say before it is killed
 LONGEST_S = 0.003  # after that, so that the kill falls anywhere within the next step
 COMMANDS = 2

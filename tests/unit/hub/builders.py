@@ -97,6 +97,11 @@ async def reported(store, said=None, now_ms=NOW):
     raise AssertionError("not stored")
 
 
+async def case(store, incident):
+    """Return the row of the incident of that id."""
+    return await store.write(lambda work: work.case(incident))
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     diagnosis: Diagnosis = Diagnosis(summary="hog holds the memory", confidence_pct=90)
     commands: tuple[Command, ...] = (Command(text="kill -TERM 4242"),)
@@ -180,15 +185,15 @@ async def many_awaiting(store, count):
         for n in range(count):
             said = report(rule=f"r{n}")
             await intake._take(work, HOST, letter(report=said), NOW)
-            case = await work.case_of_event(HOST, said.event)
-            plan = pipe._made(case, said, Proposal(), NOW)
+            row = await work.case_of_event(HOST, said.event)
+            plan = pipe._made(row, said, Proposal(), NOW)
             judgement = Policy().judge(plan.plan, said.context)
             plan = msgspec.structs.replace(plan, judgement=judgement)
-            await work.add_plan(case.id, case.revision, plan)
+            await work.add_plan(row.id, row.revision, plan)
             for event in (Event.PLAN_MADE, Event.JUDGED_RUNNABLE):
-                after = msgspec.structs.replace(case, plan_revision=1)
+                after = msgspec.structs.replace(row, plan_revision=1)
                 entry = Entry(at_ms=NOW, stage=Stage.REASON, actor="hub", action="x", text="x")
-                case = await move(work, case, event, after, entry)
+                row = await move(work, row, event, after, entry)
 
     await store.write(operation)
     page = await store.page(open_only=True, before=None, limit=500)

@@ -257,6 +257,19 @@ async def test_acting_on_what_has_changed_since_names_who_changed_it(store):
         await approve.act(store, "alice", stale, b.NOW)
 
 
+async def test_of_many_who_act_at_once_one_wins_and_the_others_are_told_who(store):
+    incident = await refused(store)
+    names = ["ann", "bob", "cyd"]
+    outcomes = await asyncio.gather(
+        *(approve.act(store, name, act(incident, Action.TAKE_OVER), b.NOW) for name in names),
+        return_exceptions=True,
+    )
+    winner = (await store.incident(incident.summary.id)).moves[-1].actor
+    lost = [x.what for x in outcomes if isinstance(x, errors.ConflictError)]
+    assert len(lost) == 2
+    assert all(f"last by {winner}" in what for what in lost)
+
+
 async def test_an_act_that_the_table_does_not_have_says_what_it_has(store):
     incident = await b.reported(store)
     with pytest.raises(errors.LifecycleError) as caught:

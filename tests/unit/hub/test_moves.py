@@ -26,7 +26,7 @@ async def apply(store, case, event, after=None):
 
 async def fresh(store):
     incident = await b.reported(store, b.report(rule=b.ident()))
-    return await store.find(incident.summary.id)
+    return await b.case(store, incident.summary.id)
 
 
 @settings(
@@ -47,7 +47,7 @@ async def test_any_sequence_of_events_keeps_to_the_table_and_is_recorded(store, 
             with pytest.raises(errors.LifecycleError):
                 await apply(store, case, event)
             assert await store.revision() == before
-        assert await store.find(case.id) == case
+        assert await b.case(store, case.id) == case
         assert case.state is path[-1]
     records = await store.audit_page(after=0, limit=1000, incident=case.id)
     said = [msgspec.json.decode(record.body)["state"] for record in records]
@@ -67,7 +67,7 @@ async def test_a_move_from_where_the_incident_no_longer_is_changes_nothing(store
     before = await store.revision()
     with pytest.raises(errors.ConflictError, match="no longer reported"):
         await apply(store, seen, Event.PLAN_MADE)
-    assert await store.find(seen.id) == now
+    assert await b.case(store, seen.id) == now
     assert await store.revision() == before
 
 

@@ -268,6 +268,16 @@ async def test_a_sign_of_life_is_shown_at_once_and_written_once_a_minute(store, 
     assert written() == b.NOW + 61_000
 
 
+async def test_a_node_that_went_to_another_hub_is_shown_as_that_hub_saw_it(database_url):
+    async with await Store.open(database_url) as one, await Store.open(database_url) as two:
+        await one.note_agent("web1", connected=True, last_seen_ms=b.NOW)
+        await one.note_agent("web1", connected=True, last_seen_ms=b.NOW + 1000)
+        await two.note_agent("web1", connected=True, last_seen_ms=b.NOW + 70_000, version="2")
+        for store in (one, two):
+            (agent,) = await store.agents()
+            assert (agent.last_seen_ms, agent.version) == (b.NOW + 70_000, "2")
+
+
 async def test_a_hub_that_starts_knows_of_no_connected_node(store):
     await store.note_agent("web1", connected=True, last_seen_ms=b.NOW)
     await store.disconnect_agents()

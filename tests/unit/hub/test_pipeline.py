@@ -230,7 +230,7 @@ async def test_a_lease_is_extended_by_its_owner_only(store):
     name = incident.summary.id
     assert await store.write(lambda work: work.extend_lease(name, "one", b.NOW + 90_000))
     assert not await store.write(lambda work: work.extend_lease(name, "two", b.NOW + 99_000))
-    assert (await store.find(name)).lease_until_ms == b.NOW + 90_000
+    assert (await b.case(store, name)).lease_until_ms == b.NOW + 90_000
 
 
 async def test_a_lease_is_renewed_while_the_engine_thinks(store, monkeypatch):
@@ -242,7 +242,7 @@ async def test_a_lease_is_renewed_while_the_engine_thinks(store, monkeypatch):
             clock.now_ms += 50_000
             async with asyncio.timeout(10):
                 # Nothing is published when a lease is extended.
-                while (await store.find(incident.summary.id)).lease_until_ms < b.NOW + 110_000:  # noqa: ASYNC110
+                while (await b.case(store, incident.summary.id)).lease_until_ms < b.NOW + 110_000:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             return await super().propose(incident, attempt, now_ms)
 

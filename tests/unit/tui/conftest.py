@@ -85,3 +85,11 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool], tries: int = 200)
 async def sees(pilot: Pilot[None], *words: str) -> None:
     """Let the app work until all of `words` are on the screen."""
     await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys one after the other, as fast as the app takes them (`Pilot.press` waits 0.08 s each)."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+        await pilot.pause(0.002)
+    await pilot.pause(0.01)

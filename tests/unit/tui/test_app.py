@@ -15,7 +15,7 @@ from sentinel.tui import client as client_module
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
-from tests.unit.tui.conftest import screen_text, sees, until
+from tests.unit.tui.conftest import press, screen_text, sees, until
 
 
 class Wire:
@@ -69,7 +69,7 @@ async def test_the_list_shows_the_hubs_incidents_with_those_that_need_you_first(
 async def test_an_update_repaints_its_row_and_the_cursor_stays_with_its_incident(build, hub):
     wire = Wire(hub)
     async with running(build(port=wire)) as pilot:
-        await pilot.press("j")
+        await press(pilot, "j")
         assert screen_text(pilot.app).splitlines()[4].startswith("> 9caf")
         page = await hub.call(protocol.ListRequest())
         swap = next(s for s in page.summaries if s.host == "db-02")
@@ -94,14 +94,14 @@ async def test_a_lost_hub_is_told_and_makes_everything_read_only(build, hub, clo
     monkeypatch.setattr(client_module, "BACKOFF_S", (30.0,))
     wire = Wire(hub)
     async with running(build(port=wire)) as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "a approve")
         wire.say(errors.PeerError("no route to host", hint="look at the cable"))
         await sees(
             pilot, "STALE", "READ ONLY", "hub unreachable: no route to host look at the cable"
         )
         assert "a approve" not in screen_text(pilot.app)
-        await pilot.press("a", "r", "p", "m", "c")
+        await press(pilot, "a", "r", "p", "m", "c")
         assert isinstance(pilot.app.screen, IncidentPage)
 
 
@@ -124,16 +124,16 @@ async def test_a_silent_hub_becomes_stale(build, clock):
 
 async def test_enter_opens_the_incident_and_q_goes_back(build):
     async with running(build()) as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "WHAT", "WHY by playbook:memory-hog", "kill -TERM 2217")
-        await pilot.press("q")
+        await press(pilot, "q")
         assert isinstance(pilot.app.screen, IncidentsPage)
 
 
 async def test_an_incident_is_read_again_when_it_changes(build, hub):
     wire = Wire(hub)
     async with running(build(port=wire)) as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "kill -TERM 2217")
         chosen = pilot.app.screen.incident.summary
         before = len(wire.requests)
@@ -147,25 +147,25 @@ async def test_an_incident_is_read_again_when_it_changes(build, hub):
 
 async def test_the_filter_narrows_as_it_is_typed_and_escape_clears_it(build):
     async with running(build()) as pilot:
-        await pilot.press("slash", *"host=db")
+        await press(pilot, "slash", *"host=db")
         await until(pilot, lambda: "node-017" not in screen_text(pilot.app))
         assert "db-02" in screen_text(pilot.app)
-        await pilot.press("enter", "escape")
+        await press(pilot, "enter", "escape")
         await sees(pilot, "node-017")
 
 
 async def test_a_wrong_filter_says_what_is_wrong(build):
     async with running(build()) as pilot:
-        await pilot.press("slash", *"hots=x")
+        await press(pilot, "slash", *"hots=x")
         await sees(pilot, "there is no field hots: did you mean host?")
 
 
 async def test_those_that_ended_are_shown_on_demand(build):
     async with running(build()) as pilot:
         assert "edge-1" not in screen_text(pilot.app)
-        await pilot.press("o")
+        await press(pilot, "o")
         await sees(pilot, "edge-1", "resolved")
-        await pilot.press("o")
+        await press(pilot, "o")
         await until(pilot, lambda: "edge-1" not in screen_text(pilot.app))
 
 
@@ -175,7 +175,7 @@ async def test_n_goes_round_those_that_need_somebody(build):
         for _ in range(6):
             line = next(x for x in screen_text(pilot.app).splitlines() if x.startswith("> "))
             seen.append(line.split()[1])
-            await pilot.press("n")
+            await press(pilot, "n")
             await pilot.pause()
         assert seen == ["5f02", "9caf", "459d", "2d04", "d8e2", "5f02"]
 
@@ -183,27 +183,27 @@ async def test_n_goes_round_those_that_need_somebody(build):
 async def test_the_help_of_every_screen_lists_what_its_footer_shows(build):
     async with running(build(), size=(120, 50)) as pilot:
         for opening in (("1",), ("1", "enter"), ("1", "enter", "enter"), ("2",), ("3",)):
-            await pilot.press(*opening)
+            await press(pilot, *opening)
             await pilot.pause(0.1)
             page = pilot.app.screen
             assert isinstance(page, Page)
             offered = [k for k in page.key_list() if k.shown]
-            await pilot.press("question_mark")
+            await press(pilot, "question_mark")
             await sees(pilot, "> help", "VERDICTS")
             for offer in offered:
                 assert (offer.more or offer.what) in screen_text(pilot.app)
-            await pilot.press("q")
+            await press(pilot, "q")
 
 
 async def test_nodes_and_audit_are_one_key_away(build):
     async with running(build()) as pilot:
-        await pilot.press("2")
+        await press(pilot, "2")
         await sees(pilot, "9 nodes  8 connected  1 LOST", "! DRIFT")
-        await pilot.press("3")
+        await press(pilot, "3")
         await sees(pilot, "records, newest first", "judged-runnable")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "BODY, exactly as it was hashed")
-        await pilot.press("1")
+        await press(pilot, "1")
         await sees(pilot, "need you")
 
 
@@ -211,7 +211,7 @@ async def test_a_demo_is_labelled_on_every_screen(build):
     app = build(demo=True)
     async with running(app) as pilot:
         for keys in (("1",), ("enter",), ("enter",), ("q", "a"), ("escape", "r"), ("2",), ("3",)):
-            await pilot.press(*keys)
+            await press(pilot, *keys)
             await pilot.pause(0.1)
             assert screen_text(app).startswith(" DEMO "), keys
 
@@ -219,9 +219,9 @@ async def test_a_demo_is_labelled_on_every_screen(build):
 async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
     async with running(build(read_only=True)) as pilot:
         await sees(pilot, "READ ONLY (--read-only)")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "kill -TERM 2217")
-        await pilot.press("a", "r", "p", "m", "c")
+        await press(pilot, "a", "r", "p", "m", "c")
         await pilot.pause(0.05)
         assert isinstance(pilot.app.screen, IncidentPage)
         assert not {"approve", "reject"} & {key.what for key in pilot.app.screen.key_list()}
@@ -230,10 +230,10 @@ async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
 async def test_ascii_leaves_nothing_else_on_the_screen(build):
     async with running(build(ascii=True)) as pilot:
         for keys in ((), ("enter",), ("enter",), ("2",), ("3",), ("1", "question_mark")):
-            await pilot.press(*keys)
+            await press(pilot, *keys)
             await pilot.pause(0.1)
             assert screen_text(pilot.app).isascii()
-        await pilot.press("q")
+        await press(pilot, "q")
         await sees(pilot, "x BLOCK", "+ allow")
 
 
@@ -241,7 +241,7 @@ async def test_without_colour_there_is_no_colour(build):
     app = build(mono=True)
     async with running(app) as pilot:
         for keys in ((), ("enter",), ("enter",), ("2",)):
-            await pilot.press(*keys)
+            await press(pilot, *keys)
             await pilot.pause(0.1)
             for strip in app.screen._compositor.render_strips():
                 for segment in strip:
@@ -252,7 +252,7 @@ async def test_without_colour_there_is_no_colour(build):
 async def test_what_does_not_change_is_not_painted_again(build):
     app = build()
     async with running(app) as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "kill -TERM 2217")
         painted = []
         browser = app.screen.query_one("Browser")
@@ -261,7 +261,7 @@ async def test_what_does_not_change_is_not_painted_again(build):
         app._tick()
         await pilot.pause(0.1)
         assert painted == []
-        await pilot.press("j")
+        await press(pilot, "j")
         await pilot.pause(0.1)
         assert len(painted) == 2
 
@@ -270,7 +270,7 @@ async def test_it_survives_the_smallest_terminal_and_back(build):
     app = build()
     async with running(app) as pilot:
         for keys in ((), ("enter",), ("enter",), ("q", "a"), ("escape", "2"), ("3",)):
-            await pilot.press(*keys)
+            await press(pilot, *keys)
             await pilot.resize_terminal(40, 10)
             await pilot.pause(0.1)
             lines = screen_text(app).splitlines()
@@ -285,8 +285,8 @@ async def test_it_survives_the_smallest_terminal_and_back(build):
 async def test_what_a_split_escape_sequence_leaves_behind_decides_nothing(build, hub, key):
     wire = Wire(hub)
     async with running(build(port=wire)) as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await sees(pilot, "kill -TERM 2217")
-        await pilot.press("escape", "left_square_bracket", key)
+        await press(pilot, "escape", "left_square_bracket", key)
         await pilot.pause(0.05)
         assert {type(r) for r in wire.requests} <= {protocol.ListRequest, protocol.GetRequest}

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import ssl
+
 import httpx
 import pytest
 
+from sentinel import process
 from sentinel.errors import ConfigError
 from sentinel.hub.reason import guard
 from sentinel.hub.reason.engine import EngineError, Failure
+from sentinel.trust import x509
 from tests.fakes.model_server import serving
 
 
@@ -101,3 +106,40 @@ async def test_a_body_that_is_too_large_is_cut_off_before_it_is_held(mode, failu
 )
 def test_a_status_and_its_text_say_what_failed(status, text, failure):
     assert guard.failure_of(status, text) is failure
+
+
+def https_server(folder):
+    """Return a TLS context with a certificate of a CA of its own, and that CA."""
+    now_ms = process.now_ms()
+    ca = x509.new_authority("models", now_ms)
+    key = x509.new_key()
+    name = x509.Identity(site="models", role=x509.Role.HUB, name="m")
+    leaf = x509.issue(ca, x509.request(key), name, now_ms=now_ms, names=("127.0.0.1",))
+    for file, data in (("key", key), ("leaf", leaf), ("ca", ca.certificate)):
+        (folder / file).write_bytes(data)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "leaf", folder / "key")
+    return context
+
+
+async def asked_over_tls(folder):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        writer.close()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=https_server(folder))
+    async with listener:
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        async with httpx.AsyncClient(transport=guard.Guard(guard.server_of(url))) as client:
+            return (await client.get(url)).text
+
+
+async def test_a_server_that_nobody_vouches_for_is_not_spoken_to(tmp_path):
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        await asked_over_tls(tmp_path)
+
+
+async def test_a_server_that_the_hosts_trust_store_vouches_for_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca"))
+    assert await asked_over_tls(tmp_path) == "ok"

@@ -153,10 +153,26 @@ async def test_a_probe_tells_readiness_and_the_digest_of_the_model():
     assert (status.name, status.ready, status.digest) == ("ollama:tiny", True, DIGEST)
 
 
-async def test_a_probe_says_what_would_surprise():
+@pytest.mark.parametrize(
+    ("shown", "own", "note"),
+    [
+        ({}, limits(num_ctx=65536), "num_ctx 65536 is over the model's 32768"),
+        ({"capabilities": ["embedding"]}, None, "the model cannot chat"),
+        (
+            {"capabilities": ["completion", "thinking"]},
+            None,
+            "the model thinks first, which takes from num_predict",
+        ),
+        ({"model_info": {}}, None, ""),
+        ({"model_info": {"llama.context_length": "x"}}, None, ""),
+        ({"model_info": 7}, None, ""),
+    ],
+)
+async def test_a_probe_says_what_would_surprise(shown, own, note):
     async with serving("good") as server:
-        status = await engine(server, Limits(num_ctx=65536)).probe()
-    assert status.note == "num_ctx 65536 is over the model's 32768"
+        server.shown |= shown
+        status = await engine(server, own).probe()
+    assert (status.ready, status.note) == (True, note)
 
 
 @pytest.mark.parametrize(

@@ -8,27 +8,13 @@ from hypothesis import strategies as st
 from sentinel import canonical
 from sentinel.domain import Command, Diagnosis, FileEntry, Kind, Metric, Report
 from sentinel.errors import ConfigError
-from sentinel.hub.reason import evidence, playbook
+from sentinel.hub.reason import evidence, playbook, runbook
 from sentinel.hub.reason.picture import picture
 from tests.unit.strategies import values
 
 from .builders import CASES, GIB, HOG, VAR, deleted, log_file, report
 
 BOOK = playbook.shipped()
-
-FRONT = """\
-schema = 1
-id = "x"
-title = "X"
-kinds = ["memory"]
-summary = "{signal} of {host}"
-confidence_pct = 50
-"""
-STEP = '[[steps]]\nrun = "uptime"\npurpose = "look"\n'
-
-
-def written(front=FRONT, step=STEP):
-    return f"+++\n{front}{step}+++\n# X\n\ntext\n"
 
 
 def drafted(told, attempt=1, book=BOOK):
@@ -223,15 +209,6 @@ def test_a_deleted_file_whose_holder_was_not_captured_ends_nobody():
     assert not [t for t in texts(drafted(told)) if t.startswith("kill")]
 
 
-@given(st.text(max_size=60))
-def test_what_a_pattern_takes_has_no_meaning_to_a_shell(text):
-    for pattern in playbook.PATTERNS.values():
-        if pattern.fullmatch(text):
-            assert set(text) <= SAFE - {" "}
-            assert not text.startswith("-")
-            assert ".." not in text.split("/")
-
-
 @settings(max_examples=150, deadline=None)
 @given(values(Report), st.integers(1, 3))
 def test_any_report_that_the_wire_lets_in_gets_a_plan(told, attempt):
@@ -242,41 +219,7 @@ def test_any_report_that_the_wire_lets_in_gets_a_plan(told, attempt):
     canonical.decode(Diagnosis, canonical.encode(draft.diagnosis), limit=1 << 17)
 
 
-# ------------------------------------------------------------ what is refused at load
-
-WRONG = [
-    ("text\n", "no front matter"),
-    (f"+++\n{FRONT}{STEP}", "no front matter"),
-    (written(FRONT + "prioritty = 1\n"), "did you mean `priority`?"),
-    (written(step='[[steps]]\nrun = "uptime"\npurpose = "p"\nexpects = "allow"\n'), "expect"),
-    (written(FRONT.replace("memory", "memroy")), "memroy"),
-    (written(FRONT.replace('"x"', '"y"')), "name the file y.md"),
-    (written(FRONT + 'body = "b"\n'), "not a key of it"),
-    (written(FRONT.replace('["memory"]', "[]")), "kinds"),
-    (written(step=""), "steps"),
-    (written(step=STEP.replace("uptime", "kill {pidd}")), "unknown placeholder {pidd}"),
-    (written(step=STEP.replace("uptime", "kill {name}")), "unknown placeholder {name}"),
-    (written(step=STEP.replace("uptime", "echo ${HOME")), "a brace that is no placeholder"),
-    (written(step=STEP + 'undo = "start {pid}"\n'), "unknown placeholder {pid}"),
-    (written(FRONT.replace("{host}", "{hots}")), "unknown placeholder {hots}"),
-    (written(FRONT + '[[claims]]\ntext = "t"\nevidence = ["ris1ng"]\n'), "ris1ng"),
-    (written(FRONT + '[[claims]]\ntext = "t"\nevidence = []\n'), "rests on nothing"),
-    (written(FRONT + "[when]\nfile = '('\n"), "when.file is not a pattern"),
-    (written(FRONT + "schema = 2\n"), "TOML"),
-    (written(FRONT.replace("schema = 1", "schema = 2")), "schema"),
-]
-
-
-@pytest.mark.parametrize(("text", "said"), WRONG)
-def test_a_wrong_runbook_is_refused_with_its_file_and_what_is_wrong(text, said):
-    with pytest.raises(ConfigError) as caught:
-        playbook.parse(text, "x.md")
-    assert "x.md" in caught.value.what
-    assert said in caught.value.what + caught.value.hint
-
-
-def test_a_right_one_is_taken():
-    assert playbook.parse(written(), "x.md").body == "# X\n\ntext"
+# ------------------------------------------------------------ the order and its end
 
 
 def test_two_runbooks_with_one_id_are_refused():
@@ -286,26 +229,14 @@ def test_two_runbooks_with_one_id_are_refused():
 
 def test_a_playbook_without_a_last_resort_is_refused():
     with pytest.raises(ConfigError, match="no runbook observe"):
-        playbook.Playbook([r for r in BOOK.runbooks if r.id != playbook.LAST_RESORT])
-
-
-def test_a_last_resort_that_needs_something_is_refused():
-    front = FRONT.replace('"x"', '"observe"').replace('["memory"]', "[]")
-    with pytest.raises(ConfigError, match="must need nothing"):
-        playbook.parse(written(front, STEP.replace("uptime", "df {mount}")), "observe.md")
-
-
-def test_runbooks_are_read_from_a_folder_and_only_those(tmp_path):
-    (tmp_path / "x.md").write_text(written())
-    (tmp_path / "README").write_text("not a runbook")
-    assert [r.id for r in playbook.load(tmp_path)] == ["x"]
+        playbook.Playbook([r for r in BOOK.runbooks if r.id != runbook.LAST_RESORT])
 
 
 def test_the_first_of_the_same_priority_is_the_first_by_name_whatever_the_order_of_the_files():
     forth = playbook.Playbook(BOOK.runbooks)
     back = playbook.Playbook(reversed(BOOK.runbooks))
     assert [r.id for r in forth.runbooks] == [r.id for r in back.runbooks]
-    assert forth.runbooks[-1].id == playbook.LAST_RESORT
+    assert forth.runbooks[-1].id == runbook.LAST_RESORT
 
 
 def test_a_share_counts_unless_the_rule_watches_that_very_process():

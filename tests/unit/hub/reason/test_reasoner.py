@@ -179,6 +179,15 @@ async def test_the_stand_in_of_a_second_attempt_is_the_escalation():
     assert "systemctl restart app.service" in texts(proposal)
 
 
+@pytest.mark.parametrize(
+    ("mode", "calls"), [("500", 2), ("empty", 2), ("404", 1), ("503", 1), ("stall", 1), ("drop", 1)]
+)
+async def test_only_what_another_answer_could_mend_is_asked_again(mode, calls):
+    async with serving(mode) as server:
+        await thinker(server).propose(incident(), 1, NOW)
+        assert len(server.chats) == calls
+
+
 async def test_what_had_arrived_of_a_stalled_answer_is_in_the_record():
     async with serving("stall") as server:
         proposal = await thinker(server).propose(incident(), 1, NOW)

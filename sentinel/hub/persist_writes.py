@@ -1,8 +1,7 @@
-"""The statements: how rows are read and written, inside a transaction that `persist` has opened.
+"""The statements that write, all in one transaction that holds the head row of the audit log.
 
-A `Reader` reads. A `UnitOfWork` is a transaction that holds the head row of the audit log, so it is the
-only writer on its database until it ends, whichever hub it belongs to. The compare-and-set in `swap`
-does not lean on that: it holds by itself.
+Whoever holds that row is the only writer on its database until the transaction ends, whichever hub it
+belongs to. The compare-and-set in `swap` does not lean on that: it holds by itself.
 """
 
 from __future__ import annotations
@@ -12,28 +11,26 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in three files)
+import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in several files)
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError  # noqa: TID251
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction  # noqa: TID251
 
 from sentinel import canonical, errors
 from sentinel.domain import (
-    Bundle,
     Choice,
     CommandResult,
-    Kind,
     Move,
     Outcome,
     PlanJudgement,
     Reasoning,
     Report,
     Severity,
-    Signature,
     State,
 )
 from sentinel.hub import audit
-from sentinel.hub.cases import SHOWN_MOVES, Case, DecisionRecord, Folder, PlanRecord
+from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
 from sentinel.hub.persist_engine import reason
+from sentinel.hub.persist_reads import Reader
 from sentinel.hub.tables import (
     AGENT,
     AUDIT,
@@ -52,39 +49,6 @@ from sentinel.hub.tables import (
 
 NOTIFY_CHANNEL = "sentinel"
 
-_CASE = [INCIDENT.c[name] for name in Case.__struct_fields__]
-
-
-def _is(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    return column == sa.bindparam(column.name, type_=column.type)
-
-
-# What every letter asks, built once: to build a statement costs as much as to run it.
-_CASE_BY_ID = sa.select(*_CASE).where(_is(INCIDENT.c.id))
-_OPEN_CASE = sa.select(*_CASE).where(
-    _is(INCIDENT.c.host),
-    _is(INCIDENT.c.kind),
-    _is(INCIDENT.c.rule),
-    _is(INCIDENT.c.subject),
-    INCIDENT.c.is_open,
-)
-_PREVIOUS = (
-    sa.select(INCIDENT.c.id)
-    .where(
-        _is(INCIDENT.c.host),
-        _is(INCIDENT.c.kind),
-        _is(INCIDENT.c.rule),
-        _is(INCIDENT.c.culprit),
-        INCIDENT.c.is_open.is_(False),
-    )
-    .order_by(INCIDENT.c.id.desc())
-    .limit(1)
-)
-_CASE_OF_EVENT = (
-    sa.select(*_CASE)
-    .join(REPORT, REPORT.c.incident == INCIDENT.c.id)
-    .where(_is(REPORT.c.host), _is(REPORT.c.event))
-)
 _LETTER = {c.name: sa.bindparam(c.name, type_=c.type) for c in LETTER_SEEN.c}
 _FIRST_SIGHT = (
     sa.insert(LETTER_SEEN)
@@ -104,146 +68,6 @@ _URGENCY = sa.case(
     else_=2,
 )
 _LOCKED_HEAD = sa.select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
-
-
-class Reader:
-    """Reads rows as values, in one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Read over `connection`."""
-        self._connection = connection
-
-    async def _case(self, query: sa.Select[Any], **values: str) -> Case | None:
-        row = (await self._connection.execute(query, values)).mappings().first()
-        return None if row is None else msgspec.convert(row, Case)
-
-    async def cases(self, *where: sa.ColumnElement[bool], limit: int) -> tuple[Case, ...]:
-        """Return the cases that have been in their state longest, of those that match `where`."""
-        query = sa.select(*_CASE).where(*where).order_by(INCIDENT.c.entered_ms).limit(limit)
-        rows = (await self._connection.execute(query)).mappings()
-        return tuple(msgspec.convert(row, Case) for row in rows)
-
-    async def case(self, incident: str) -> Case | None:
-        """Return the case of that id."""
-        return await self._case(_CASE_BY_ID, id=incident)
-
-    async def open_case(self, host: str, kind: Kind, rule: str, subject: str) -> Case | None:
-        """Return the open case about that very fault; there is at most one."""
-        return await self._case(_OPEN_CASE, host=host, kind=kind.value, rule=rule, subject=subject)
-
-    async def previous(self, host: str, kind: Kind, rule: str, culprit: str) -> str | None:
-        """Return the id of the newest closed incident with the same culprit."""
-        values = {"host": host, "kind": kind.value, "rule": rule, "culprit": culprit}
-        return (await self._connection.execute(_PREVIOUS, values)).scalar_one_or_none()
-
-    async def case_of_event(self, host: str, event: str) -> Case | None:
-        """Return the case that the host's event was reported to."""
-        return await self._case(_CASE_OF_EVENT, host=host, event=event)
-
-    async def newest_event(self, incident: str) -> str:
-        """Return the event that the node reported last of that incident."""
-        query = (
-            sa.select(REPORT.c.event)
-            .where(REPORT.c.incident == incident)
-            .order_by(REPORT.c.seq.desc())
-            .limit(1)
-        )
-        return str((await self._connection.execute(query)).scalar_one())
-
-    async def report(self, case: Case) -> Report:
-        """Return the report in force."""
-        query = sa.select(REPORT.c.body).where(
-            REPORT.c.host == case.host, REPORT.c.event == case.event
-        )
-        body = (await self._connection.execute(query)).scalar_one()
-        return msgspec.json.decode(body, type=Report)
-
-    async def plan(self, case: Case) -> PlanRecord | None:
-        """Return the plan in force, if there is one yet."""
-        if not case.plan_revision:
-            return None
-        query = sa.select(PLAN.c.revision, PLAN.c.digest, PLAN.c.body, PLAN.c.judgement).where(
-            PLAN.c.incident == case.id, PLAN.c.revision == case.plan_revision
-        )
-        row = (await self._connection.execute(query)).one()
-        judgement = (
-            None
-            if row.judgement is None
-            else msgspec.json.decode(row.judgement, type=PlanJudgement)
-        )
-        return PlanRecord(
-            revision=row.revision, digest=row.digest, body=row.body, judgement=judgement
-        )
-
-    async def decision(self, case: Case) -> DecisionRecord | None:
-        """Return the last decision, if there is one yet."""
-        if not case.decision_seq:
-            return None
-        query = sa.select(
-            DECISION.c.seq,
-            DECISION.c.operator,
-            DECISION.c.plan,
-            DECISION.c.statement,
-            DECISION.c.signatures,
-        ).where(DECISION.c.seq == case.decision_seq)
-        row = (await self._connection.execute(query)).mappings().one()
-        return msgspec.convert(row, DecisionRecord)
-
-    async def results(self, case: Case) -> tuple[CommandResult, ...]:
-        """Return the results of the last approved run, in the plan's order."""
-        if not case.decision_seq:
-            return ()
-        query = (
-            sa.select(RESULT.c.body)
-            .where(RESULT.c.incident == case.id, RESULT.c.decision == case.decision_seq)
-            .order_by(RESULT.c.position)
-        )
-        bodies = (await self._connection.execute(query)).scalars()
-        return tuple(msgspec.json.decode(body, type=CommandResult) for body in bodies)
-
-    async def moves(self, incident: str) -> tuple[Move, ...]:
-        """Return the newest lines of the timeline, oldest first."""
-        query = (
-            sa.select(TIMELINE.c.move)
-            .where(TIMELINE.c.incident == incident)
-            .order_by(TIMELINE.c.seq.desc(), TIMELINE.c.position.desc())
-            .limit(SHOWN_MOVES)
-        )
-        moves = (await self._connection.execute(query)).scalars().all()
-        return tuple(msgspec.convert(move, Move) for move in reversed(moves))
-
-    async def folder(self, case: Case) -> Folder:
-        """Return everything about one incident."""
-        return Folder(
-            case=case,
-            report=await self.report(case),
-            plan=await self.plan(case),
-            decision=await self.decision(case),
-            results=await self.results(case),
-            moves=await self.moves(case.id),
-        )
-
-    async def bundles(self, host: str) -> tuple[Bundle, ...]:
-        """Return the approved plans that `host` has not answered yet, as their exact bytes."""
-        query = (
-            sa.select(INCIDENT.c.id, PLAN.c.body, DECISION.c.statement, DECISION.c.signatures)
-            .join(
-                PLAN,
-                (PLAN.c.incident == INCIDENT.c.id) & (PLAN.c.revision == INCIDENT.c.plan_revision),
-            )
-            .join(DECISION, DECISION.c.seq == INCIDENT.c.decision_seq)
-            .where(INCIDENT.c.host == host, INCIDENT.c.state == State.APPROVED.value)
-            .order_by(DECISION.c.seq)
-        )
-        return tuple(
-            Bundle(
-                incident=row.id,
-                plan=row.body.decode(),
-                statement=row.statement.decode(),
-                signatures=msgspec.json.decode(row.signatures, type=tuple[Signature, ...]),
-            )
-            for row in await self._connection.execute(query)
-        )
 
 
 class UnitOfWork(Reader):
@@ -330,6 +154,12 @@ class UnitOfWork(Reader):
             {"incident": incident, "seq": seq, "position": n, "move": msgspec.to_builtins(move)}
             for n, move in enumerate(moves)
         ]
+
+    async def moves(self, incident: str) -> tuple[Move, ...]:
+        """Return the newest lines of the timeline, with those that this transaction adds."""
+        added = [line["move"] for line in self._lines if line["incident"] == incident]
+        stored = await super().moves(incident)
+        return (*stored, *(msgspec.convert(move, Move) for move in added))
 
     # ------------------------------------------------------------ incidents
 

@@ -1,0 +1,77 @@
+"""The policy playground: type a command, see its verdict and its tree as you type. No hub is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from sentinel.domain import MAX_COMMAND_CHARS
+from sentinel.policy import rules, validate
+from sentinel.tui import human, look
+from sentinel.tui.desk import Desk
+from sentinel.tui.line import Line, Tone, clip, line, text
+from sentinel.tui.screens.command import TreeKeys
+from sentinel.tui.screens.page import key
+from sentinel.tui.widgets.entry import Entry
+from sentinel.tui.widgets.lines import Lines
+
+
+class PolicyPage(TreeKeys):
+    """One line to type in, and what the policy says of it."""
+
+    AUTO_FOCUS = "Entry"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("tab", "field", "tree/command", "go to the tree, or back to the command"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        """Build over `desk`, with the packs that are part of this program."""
+        super().__init__(desk)
+        # The packs' own examples were judged when this release was tested.
+        self._policy = rules.load(examples=False)
+        self._typed = Entry(desk.paint, "command", id="typed", limit=MAX_COMMAND_CHARS)
+        self._verdict = Lines(desk.paint, id="verdict")
+
+    def path(self) -> Sequence[str]:
+        """Return where one is."""
+        return ("sentinel", "policy playground")
+
+    def body(self) -> Iterable[Widget]:
+        """Return the widgets."""
+        return (self._verdict, self._typed, self._tree, self._why)
+
+    def draw(self) -> None:
+        """Show the verdict on what is typed."""
+        words = self._typed.value
+        if words:
+            judgement = validate.judge(self._policy, words)
+            self.set_subject(words, judgement)
+            head = line(" ", *look.verdict(judgement.verdict), text("  "), *self._digest())
+        else:
+            self._judged = None
+            head = line(" type a command: nothing is run  ", *self._digest())
+        self._verdict.show([clip(head, self.size.width)])
+        self.draw_tree()
+
+    def _digest(self) -> Line:
+        """Return which policy this is, and whether the hub judges with the same."""
+        mine, status = self._policy.digest, self.desk.snapshot.status
+        known = line(text(f"shipped packs, {human.digest(mine)}", Tone.DIM))
+        if status is None or status.policy == mine:
+            return known
+        return (*known, text("  the hub has another policy (its site's rules)", Tone.WARN))
+
+    def on_entry_changed(self, _: Entry.Changed) -> None:
+        """Judge as it is typed."""
+        self.update_view()
+
+    def on_entry_submitted(self, _: Entry.Submitted) -> None:
+        """Go to the tree."""
+        self.set_focus(self._tree)
+
+    def action_field(self) -> None:
+        """Go to the other half of the screen."""
+        self.set_focus(self._tree if self._typed.has_focus else self._typed)
