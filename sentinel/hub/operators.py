@@ -7,6 +7,7 @@ is in `access.py`; what a decision must say is in `approve.py`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,7 +23,8 @@ from sentinel.rpc import Caller
 log = logging.getLogger(__name__)
 
 WATCH_PAGE = 500
-SIGN_OF_LIFE_S = 5.0
+SIGN_OF_LIFE_S = 5.0  # between two statuses when nothing changes
+STATUS_S = 0.5  # between two statuses when something does
 
 Answer = Callable[[Any, Caller], Awaitable[Value]]
 
@@ -133,32 +135,32 @@ class OperatorDoor:
         return watch
 
     async def _stream(self, since: int, caller: Caller, context: rpc.Context) -> None:
-        """Write what changed after `since`, then each change; the status as a sign of life.
+        """Write what changed after `since`, then each change; the status after changes and now and then.
 
         A watcher that does not read blocks only itself: gRPC's flow control holds this coroutine in
         `write`, and what it misses meanwhile is read from the store when it comes back.
         """
+        loop = asyncio.get_running_loop()
+        told, stale = loop.time() - SIGN_OF_LIFE_S, True
         while True:
-            status = await self._status(caller.name)
-            await context.write(wire.encode(protocol.Update(revision=since, status=status)))
-            quiet = False
-            while not quiet:
-                changed = await self._store.changes(since=since, limit=WATCH_PAGE)
-                for summary in changed:
-                    since = max(since, summary.revision)
-                    update = protocol.Update(revision=since, summary=summary)
-                    await context.write(wire.encode(update))
-                if not changed:
-                    quiet = not await self._changed(since)
+            changed = await self._store.changes(since=since, limit=WATCH_PAGE)
+            for summary in changed:
+                since = max(since, summary.revision)
+                await context.write(wire.encode(protocol.Update(revision=since, summary=summary)))
+            stale = stale or bool(changed)
+            due = told + (STATUS_S if stale else SIGN_OF_LIFE_S) - loop.time()
+            if due <= 0:
+                status = await self._status(caller.name)
+                await context.write(wire.encode(protocol.Update(revision=since, status=status)))
+                told, stale, due = loop.time(), False, SIGN_OF_LIFE_S
+            if len(changed) < WATCH_PAGE:
+                await self._wait(since, due)
 
-    async def _changed(self, since: int) -> bool:
-        """Wait for something newer than `since`; False when a sign of life is due instead."""
-        try:
-            async with asyncio.timeout(SIGN_OF_LIFE_S):
+    async def _wait(self, since: int, seconds: float) -> None:
+        """Wait for something newer than `since`, for `seconds` at the most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._store.bus.wait(since)
-        except TimeoutError:
-            return False
-        return True
 
 
 async def permit(store: Store, site: str, path: str, caller: Caller) -> None:

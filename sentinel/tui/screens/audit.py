@@ -77,7 +77,9 @@ class AuditScreen(Page):
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Show one record in full."""
-        chosen = next(r for r in self._records if str(r.seq) == message.row)
+        chosen = next((r for r in self._records if str(r.seq) == message.row), None)
+        if chosen is None:  # it was pushed out meanwhile
+            return
         path = (*self.path(), message.row)
         self.app.push_screen(Pager(self.desk, path, lambda cells: tables.record(chosen, cells)))
 

@@ -93,7 +93,9 @@ class IncidentPage(Page):
         if kind == "command":
             self.app.push_screen(CommandPage(self.desk, self._subject, int(number)))
             return
-        result = next(r for r in incident.results if r.index == int(number))
+        result = next((r for r in incident.results if r.index == int(number)), None)
+        if result is None:  # the incident has changed under the key
+            return
         plan = incident.plan
         name = (
             plan.commands[result.index].text if plan and result.index < len(plan.commands) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -166,7 +167,12 @@ def bounded():
 
 @pytest.mark.usefixtures("bounded")
 async def test_no_command_gains_privileges_or_leaves_a_core():
-    run = await go("grep NoNewPrivs /proc/self/status && sh -c 'ulimit -c'", timeout_s=9)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        run = await go("grep NoNewPrivs /proc/self/status && sh -c 'ulimit -c'", timeout_s=9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     assert run.stdout == "NoNewPrivs:\t1\n0\n"
 
 
@@ -264,7 +270,8 @@ async def test_what_a_command_leaves_in_its_session_ends_with_it():
 
 async def test_what_left_its_session_is_not_waited_for():
     script = '{ setsid sh -c "echo left; exec sleep DAY" & } | head -n 1'.replace("DAY", DAY)
-    run = await go(f"sh -c '{script}'")
+    async with asyncio.timeout(execute.DRAIN_S + 15):
+        run = await go(f"sh -c '{script}'")
     assert (run.exit_status, run.stdout, run.timed_out) == (0, "left\n", False)
     left = alive(DAY)
     assert left

@@ -64,7 +64,7 @@ def poison(value, payload):
         case tuple():
             return tuple(poison(item, payload) for item in value)
         case dict():
-            return {payload: payload for _ in value}
+            return dict.fromkeys([payload][: len(value)], payload)
         case str() if type(value) is str:
             return payload
         case _:

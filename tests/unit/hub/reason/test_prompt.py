@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from sentinel.domain import (
+    Choice,
     Claim,
     Command,
     CommandResult,
@@ -15,13 +16,16 @@ from sentinel.domain import (
     Judgement,
     LogLine,
     Metric,
+    Mode,
     Outcome,
     Plan,
     PlanJudgement,
     Process,
     Recovery,
     Report,
+    Statement,
     Verdict,
+    Verification,
 )
 from sentinel.hub.reason import evidence, playbook, prompt
 from sentinel.hub.reason.engine import EngineError, Failure, Limits
@@ -31,6 +35,7 @@ from tests.unit.strategies import values
 from .builders import CASES, HOG, NOW, incident, report
 
 BOOK = playbook.shipped()
+DIGEST = "sha256:" + "0" * 64
 NONCE = "00112233aabbccdd"
 LIMIT = prompt.budget_bytes(Limits())
 
@@ -167,10 +172,9 @@ def tried():
         verdict=Verdict.REVIEW, span=(0, 5), rule="r", reason="app is not in the set `units`",
         allow_if="add it to [sets] units",
     )  # fmt: skip
-    digest = "sha256:" + "0" * 64
     judgement = PlanJudgement(
-        plan=digest,
-        policy=digest,
+        plan=DIGEST,
+        policy=DIGEST,
         verdict=Verdict.REVIEW,
         commands=(
             Judgement(verdict=Verdict.REVIEW, findings=(finding,)),
@@ -195,6 +199,17 @@ def test_a_second_attempt_is_told_what_was_tried_and_what_the_policy_said():
     assert first["allowed_if"] == "add it to [sets] units"
     second = next(line for line in lines if "outcome" in line)
     assert second["outcome"] == "failed"
+
+
+def test_a_second_attempt_is_told_what_the_operator_said_and_what_came_of_it():
+    decision = Statement(
+        choice=Choice.REJECT, incident="incident-1", event="event-1", host="web1", plan=DIGEST, policy=DIGEST,
+        challenge="0" * 32, mode=Mode.LIVE, operator="alice", reason="not at noon", issued_ms=1, expires_ms=2,
+    )  # fmt: skip
+    after = Verification(incident="incident-1", recovered=False, reason="still 940", at_ms=NOW)
+    lines = fenced(built(report(), **tried(), decision=decision, verification=after))
+    assert '{"the operator said": "not at noon"}' in lines
+    assert '{"afterwards": "still 940"}' in lines
 
 
 def test_a_repair_shows_the_refused_reply_and_the_words_without_the_nonce():
