@@ -324,7 +324,9 @@ async def _drained(readers: Sequence[pipes.Reader]) -> None:
 
 async def _end(stages: Sequence[Process]) -> None:
     """End what is left of the stages' sessions: TERM, a moment, KILL. Usually nothing is."""
-    left = [stage for stage in stages if _signal(stage, signal.SIGTERM)]
+    left = [stage for stage in stages if not _over(stage)]
+    for stage in left:
+        _signal(stage, signal.SIGTERM)
     try:
         await _gone(left)
     finally:
@@ -336,9 +338,14 @@ async def _end(stages: Sequence[Process]) -> None:
 async def _gone(stages: Sequence[Process]) -> None:
     """Wait until nothing of the stages is left, at most GRACE_S."""
     for _ in range(int(GRACE_S / POLL_S)):
-        if not any(_signal(stage, None) for stage in stages):
+        if all(map(_over, stages)):
             return
         await asyncio.sleep(POLL_S)
+
+
+def _over(stage: Process) -> bool:
+    """Say whether the stage's status is known and nothing is left of its session."""
+    return stage.returncode is not None and not _signal(stage, None)
 
 
 def _signal(leader: Process, number: signal.Signals | None) -> bool:

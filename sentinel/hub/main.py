@@ -15,7 +15,7 @@ import msgspec
 from sentinel import __version__, canonical, config, errors, process, protocol, rpc
 from sentinel.config import HubSettings
 from sentinel.domain import Context, Plan, PlanJudgement
-from sentinel.hub import enrol, operators
+from sentinel.hub import audit, enrol, operators
 from sentinel.hub.persist import Store
 from sentinel.hub.pipeline import Pipeline
 from sentinel.hub.reason import reasoner
@@ -115,6 +115,20 @@ def run_agents(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_verify(args: argparse.Namespace) -> int:
+    """Check the audit log from its first record to its head; exit status 1 where it is broken."""
+
+    async def verify(store: Store, _: HubSettings) -> audit.Finding:
+        return await audit.verify(store)
+
+    found = asyncio.run(_with_store(args, verify))
+    if found.broken is not None:
+        sys.stdout.write(f"BROKEN at record {found.broken}: {errors.printable(found.reason)}\n")
+        return 1
+    sys.stdout.write(f"{found.records} records, each chained to the one before it\n")
+    return 0
+
+
 def run_run(args: argparse.Namespace) -> int:
     """Run the hub until SIGTERM."""
     process.log_to_stderr(verbose=args.verbose)
@@ -140,6 +154,7 @@ async def serve(state: Path, settings: HubSettings, stop: asyncio.Event) -> None
     policy = rules.load(site=[Path(path) for path in settings.policy])
     thinker = reasoner.from_settings(settings.engine)
     async with await Store.open(database_url(settings, state)) as store:
+        await store.disconnect_agents()
         hub = Hub(store, settings, ca, policy, thinker)
         await hub.run(stop)
 
@@ -304,6 +319,9 @@ def parser() -> argparse.ArgumentParser:
 
     agents = commands.add_parser("agents", parents=[common], help="list the nodes")
     agents.set_defaults(run=run_agents)
+
+    verify = commands.add_parser("verify", parents=[common], help="check the audit log")
+    verify.set_defaults(run=run_verify)
 
     revoke = commands.add_parser("revoke", parents=[common], help="revoke a host's certificates")
     revoke.add_argument("host")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in three files)
-from sqlalchemy.engine import make_url  # noqa: TID251
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError  # noqa: TID251
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: TID251
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sentinel import errors
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in several files)
-from sqlalchemy.ext.asyncio import AsyncConnection  # noqa: TID251
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel import errors
 from sentinel.domain import (

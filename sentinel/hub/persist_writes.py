@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa  # noqa: TID251  (a part of persist: one door in several files)
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError  # noqa: TID251
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction  # noqa: TID251
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
 from sentinel import canonical, errors
 from sentinel.domain import (

@@ -227,7 +227,9 @@ class _Question:
                     engine=_name(self.engine),
                     model=printable(self.engine.model, 256)[:256],
                     model_digest=digest[:256],
-                    prompt=_plain(json.dumps([[m.role, m.content] for m in messages])),
+                    prompt=_plain(
+                        json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False)
+                    ),
                     schema=json.dumps(request.schema),
                     options=json.dumps(self.engine.options(request)),
                     reply=_plain(reply),

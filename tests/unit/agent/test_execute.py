@@ -260,6 +260,7 @@ async def test_cancelling_again_while_it_tidies_up_kills_at_once():
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not alive(DAY), execute.GRACE_S / 2)
+    await asyncio.sleep(0.1)  # nobody waits any more, but the loop still has to hear of the end
 
 
 async def test_what_a_command_leaves_in_its_session_ends_with_it():

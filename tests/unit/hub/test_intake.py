@@ -35,6 +35,22 @@ async def test_one_letter_a_thousand_times_at_once_is_stored_once(store):
     assert await store.revision() == 1
 
 
+async def test_a_letter_of_any_kind_that_comes_twice_changes_nothing_the_second_time(store):
+    incident = await b.decide(store, await b.awaiting(store), mode=Mode.LIVE)
+    for letter in (
+        b.letter(admission=b.admission(incident)),
+        b.letter(ran=b.ran(incident)),
+        b.letter(finished=b.finished(incident)),
+        b.letter(verification=b.verification(incident)),
+        b.letter(cleared=b.cleared(incident)),
+    ):
+        before = await store.revision()
+        await intake.take(store, b.HOST, letter, b.NOW)
+        assert await store.revision() == before + 1
+        await intake.take(store, b.HOST, letter, b.NOW)
+        assert await store.revision() == before + 1
+
+
 async def test_the_same_event_in_another_letter_is_the_same_report(store):
     report = b.report()
     for _ in range(3):

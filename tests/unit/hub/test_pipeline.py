@@ -11,6 +11,7 @@ from sentinel import errors
 from sentinel.domain import Command, Diagnosis, Evidence, Mode, Reasoning, Severity, State
 from sentinel.hub import approve, audit
 from sentinel.hub.persist import Store
+from sentinel.protocol import Action, ActRequest
 from tests.unit.hub import builders as b
 from tests.unit.hub import databases
 
@@ -222,6 +223,25 @@ async def test_another_hub_takes_over_when_the_lease_has_run_out(store):
     assert not await b.pipeline(store, clock=clock).reason_one()
     clock.now_ms += 1
     assert await b.pipeline(store, clock=clock).reason_one()
+
+
+async def test_a_proposal_that_comes_after_the_next_round_has_begun_is_forgotten(store):
+    incident = await b.reported(store)
+
+    class VerySlow(b.Reasoner):
+        async def propose(self, asked, attempt, now_ms):
+            # Its lease runs out, another hub makes a plan, and an operator asks for a better one.
+            await b.drive(b.pipeline(store, clock=b.Clock(b.NOW + 60_000)))
+            now = await store.incident(incident.summary.id)
+            request = ActRequest(
+                incident=now.summary.id, revision=now.summary.revision, action=Action.ASK_AGAIN
+            )
+            await approve.act(store, "alice", request, b.NOW)
+            return await super().propose(asked, attempt, now_ms)
+
+    assert await b.pipeline(store, VerySlow()).reason_one()
+    now = await store.incident(incident.summary.id)
+    assert (now.summary.state, now.plan.revision) == (State.REPORTED, 1)
 
 
 async def test_a_lease_is_extended_by_its_owner_only(store):

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import socket
+
+import grpc
+import grpc.aio
+import pytest
+
+from sentinel import errors, protocol, rpc
+from sentinel.hub import access
+from sentinel.rpc import Caller
+from sentinel.trust import x509
+from sentinel.trust.x509 import Role
+
+
+def caller(**changes):
+    fields = {
+        "role": Role.OPERATOR,
+        "name": "alice",
+        "site": "prod",
+        "serial": "ab",
+        "expires_ms": 1,
+    }
+    return Caller(**fields | changes)
+
+
+def test_every_rpc_has_a_row_in_the_access_table():
+    rpcs = {f"/{protocol.OPERATORS_SERVICE}/{name}" for name in protocol.OPERATORS}
+    rpcs |= {
+        f"/{protocol.AGENT_SERVICE}/{name}" for name in (protocol.ATTACH_RPC, protocol.RENEW_RPC)
+    }
+    assert set(access.ACCESS) == rpcs
+
+
+@pytest.mark.parametrize("path", sorted(access.ACCESS))
+@pytest.mark.parametrize("role", Role)
+def test_a_role_may_call_what_its_row_says_and_nothing_else(path, role):
+    if role in access.ACCESS[path]:
+        access.permit(path, caller(role=role), "prod", frozenset())
+    else:
+        with pytest.raises(errors.PeerError, match=f"role {role.value} may not call"):
+            access.permit(path, caller(role=role), "prod", frozenset())
+
+
+def test_an_rpc_without_a_row_is_nobody_s():
+    with pytest.raises(errors.PeerError, match="may not call /x/New"):
+        access.permit("/x/New", caller(), "prod", frozenset())
+
+
+def test_a_revoked_certificate_and_another_site_are_refused():
+    path = f"/{protocol.OPERATORS_SERVICE}/List"
+    with pytest.raises(errors.PeerError, match="was revoked"):
+        access.permit(path, caller(), "prod", frozenset({"ab"}))
+    with pytest.raises(errors.PeerError, match="this hub is of site other"):
+        access.permit(path, caller(), "other", frozenset())
+
+
+class Context:
+    async def abort(self, code, details):
+        self.code, self.details = code, details
+
+
+@pytest.mark.parametrize(
+    ("error", "back"),
+    [
+        (errors.ConflictError("a", hint="b"), errors.ConflictError),
+        (errors.LifecycleError("a", hint="b"), errors.OperatorError),
+        (errors.WireError("a", hint="b"), errors.OperatorError),
+        (errors.PeerError("a", hint="b"), errors.PeerError),
+        (errors.StoreError("a", hint="b"), errors.PeerError),
+    ],
+)
+async def test_an_error_crosses_with_its_owner_and_its_remedy(error, back):
+    context = Context()
+    await rpc.abort(context, error)
+    call = grpc.aio.AioRpcError(context.code, None, None, details=context.details)
+    found = rpc.rejected(call, "hub:1")
+    assert type(found) is back
+    assert "a" in found.what
+    assert found.hint == "b"
+
+
+async def test_a_port_in_use_is_named():
+    ca = x509.new_authority("prod", 0)
+    key = x509.new_key()
+    who = x509.Identity(site="prod", role=Role.HUB, name="hub")
+    pair = x509.Pair(key=key, certificate=x509.issue(ca, x509.request(key), who, 0))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = rpc.server()
+        with pytest.raises(errors.PeerError, match=f"cannot listen on {address}"):
+            rpc.listen(server, address, lambda: pair, None)
+        await server.stop(0)
