@@ -290,6 +290,9 @@ def judged(incident: Incident, demo: Demo) -> tuple[bool, str]:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; exit status 0 only if it ended as promised."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # A closed terminal must not leave a hub, an agent and a leak behind.
+        signal.signal(number, _leave)
     folder = Path(tempfile.mkdtemp(prefix="sentinel-demo-"))
     demo = Demo(args, folder)
     try:
@@ -307,6 +310,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"kept in {folder}", file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _terminal(demo: Demo) -> int:

@@ -15,7 +15,7 @@ from sentinel.domain import Span
 from sentinel.policy.grammar import Word
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No, Options, Parsed, Reader, arguments
-from sentinel.policy.readers.base import Call
+from sentinel.policy.readers.base import Argv, Call
 from sentinel.policy.readers.table import READERS
 from sentinel.policy.rules import Allow, Environment, Policy, Rule
 
@@ -30,7 +30,12 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def take(
-    policy: Policy, words: Sequence[Word], scope: Scope, *, piped: bool, depth: int = 0
+    policy: Policy,
+    words: Sequence[Word],
+    scope: Scope,
+    *,
+    before: tuple[Argv, ...],
+    depth: int = 0,
 ) -> Taken:
     """Return the rule that accepts `words`; raise No where none does."""
     name = words[0]
@@ -41,7 +46,7 @@ def take(
     refusals: list[No] = []
     for rule in policy.rules.get(name.value, ()):
         try:
-            _accept(policy, rule, words, scope, piped=piped)
+            _accept(policy, rule, words, scope, before=before)
         except No as refusal:
             refusals.append(refusal)
         else:
@@ -49,7 +54,7 @@ def take(
     if name.value in policy.wrappers and depth < MAX_WRAPPERS:
         try:
             inner = _unwrap(policy, words, scope)
-            return take(policy, inner, scope, piped=piped, depth=depth + 1)
+            return take(policy, inner, scope, before=before, depth=depth + 1)
         except No as refusal:
             refusals.append(refusal)
     if refusals:
@@ -59,7 +64,12 @@ def take(
 
 
 def _accept(
-    policy: Policy, rule: Rule, words: Sequence[Word], scope: Scope, *, piped: bool
+    policy: Policy,
+    rule: Rule,
+    words: Sequence[Word],
+    scope: Scope,
+    *,
+    before: tuple[Argv, ...],
 ) -> None:
     """Raise No unless `rule` accepts the words."""
     allow = rule.allow
@@ -68,13 +78,13 @@ def _accept(
     if allow.use:
 
         def inner(found: Sequence[Word]) -> None:
-            take(policy, found, scope, piped=True, depth=MAX_WRAPPERS)
+            take(policy, found, scope, before=(), depth=MAX_WRAPPERS)
 
         call = Call(
             name=words[0].value,
             words=rest,
             span=span,
-            piped=piped,
+            before=before,
             scope=scope,
             roots=allow.roots,
             min_age_days=allow.min_age_days,
@@ -85,8 +95,6 @@ def _accept(
     elif allow.sub:
         _with_sub(rule, rest, scope, span)
     else:
-        if allow.bsd and rest and re.fullmatch(r"[A-Za-z]+", rest[0].value):
-            rest = rest[1:]
         parsed = _read(rule.options, rest, scope, allow)
         arguments(allow.args, parsed.rest, scope.check, span)
         _required(allow, parsed, "", rest, span)
@@ -94,7 +102,7 @@ def _accept(
 
 def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -> Parsed:
     reader = Reader(options, scope.check, single_dash=allow.loose_single_dash)
-    return reader.read(words, plus=allow.plus)
+    return reader.read(words, plus=allow.plus, stop=allow.stop)
 
 
 def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> None:

@@ -7,77 +7,109 @@ text, and the executor judges the file.
 
 from __future__ import annotations
 
-import fnmatch
-import posixpath
+import functools
 import re
 
 import msgspec
 
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No
+from sentinel.policy.paths import Paths, denied, log_file
 
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9._:%-]{0,120})"
-PATTERNS: dict[str, re.Pattern[str]] = {
-    name: re.compile(pattern)
-    for name, pattern in {
-        "int": r"-?\d+",
-        "clusterint": r"-?\d+",
-        "nonneg": r"\d+",
-        "num": r"\d+(\.\d+)?",
-        "dur": r"\d+(\.\d+)?[smh]?",
-        "cnt": r"\d{1,2}|100",
-        "secs": r"[0-9]|[1-5]\d|60",
-        "pktsize": r"\d{1,3}|1[0-4]\d\d",
-        "pid": r"[1-9]\d*",
-        "pids": r"[\d, ]+",
-        "pidonly": r"[1-9]\d*",
-        "host": _HOST,
-        "lhost": r"(localhost|127\.0\.0\.1|\[?::1\]?)(:\d+)?",
-        "unit": r"[A-Za-z0-9@:_.\\-]+",
-        "port": r"\d{1,5}(-\d{1,5})?",
-        "iface": r"[A-Za-z0-9_.@:-]{1,16}",
-        "word": r"[A-Za-z0-9_@%+=:,./^-]*",
-        "dev": r"/dev/[A-Za-z0-9_./-]+",
-        "fmt": r"\+.*",
-        "sysctlkey": r"[A-Za-z0-9_./-]+",
-        "numordev": r"\d+|[a-z][A-Za-z0-9/_-]*",
-        "dnsarg": r"(?!axfr$|ixfr)[@+A-Za-z0-9._:=-]+",
-        "rl": r"l",
-        "sigterm": r"(SIG)?TERM|15",
-        "nice19": r"[0-9]|1[0-9]",
-        "class23": r"[23]",
-        "zero": r"0",
-        "reloadonly": r"reload|reopen",
-        "name": r"[A-Za-z][\w.@%+=:,./-]*",
-        "key": r"[A-Za-z_][\w.-]*",
-        "bsd": r"[A-Za-z]+",
-        "journalmatch": r"\+|_{0,2}[A-Z][A-Z0-9_]*=[^\0]*|/(usr|bin|sbin|dev)/[\w./-]+",
-        "binpath": r"/(usr|bin|sbin|lib|lib64|opt)/(?!.*\.\.)[\w./+-]+",
-        "etcpath": r"/etc/(?!.*\.\.)[\w./-]+",
-        "srvpath": r"/(srv|opt|etc)/(?!.*\.\.)[\w./-]+",
-        "logrotconf": r"/etc/logrotate\.(conf|d/[\w.-]+)",
-        "any": r"[^\0]*",
-        "kout": r"wide|json|yaml|name|(jsonpath|custom-columns|go-template)=[^\0]*",
-        "jqexpr": r"(?!.*(\benv\b|\$ENV|\binclude\b|\bimport\b|input_filename|\$__prog))[^\0]*",
-        "fmtnoenv": r"(?!.*[Ee]nv)[^\0]*",
-    }.items()
+_LOCAL = r"(localhost|127\.0\.0\.1|\[?::1\]?)"
+_ENDPOINT = r"(https?://)?" + _LOCAL + r"(:\d{1,5})?"
+# Name -> the whole of what the value may be. Compiled when a command first needs it.
+PATTERNS: dict[str, str] = {
+    "any": r"[^\0]*",
+    "word": r"[A-Za-z0-9_@%+=:,./^-]*",
+    "name": r"[A-Za-z][\w.@%+=:,./-]*",
+    "key": r"[A-Za-z_][\w.-]*",
+    # numbers
+    "int": r"-?\d+",
+    "nonneg": r"\d+",
+    "num": r"\d+(\.\d+)?",
+    "cnt": r"[1-9]\d?|100",
+    "secs": r"\d(\.\d{1,3})?s?|[1-5]\d(\.\d{1,3})?s?|60s?",
+    "dur": r"\d+(\.\d+)?[smh]?",
+    "interval": r"\d{1,6}(ms|s)?",
+    "pktsize": r"\d{1,3}|1[0-4]\d\d",
+    "zero": r"0",
+    # processes
+    "pid": r"[1-9]\d*",
+    "pidonly": r"[1-9]\d*",
+    "pids": r"[\d, ]+",
+    "psval": r"[^\0]*",
+    "psfmt": r"(?!.*environ)[A-Za-z0-9_%,:=+. -]*",
+    "psbsd": r"[AacfghjklLmnoOprStTuUvwxXZ]+",  # never e: the environment
+    "psarg": r"\d[\d,]*|(?!.*environ)[a-z_%]+([,:=][a-z0-9_%:=]*)+|pid|ppid|user|cmd|comm|args|rss|vsz|stat|etime|time|tty",
+    "sigterm": r"(SIG)?TERM|15",
+    "nice19": r"[0-9]|1[0-9]",
+    "class23": r"[23]",
+    "numordev": r"\d+|[a-z][A-Za-z0-9/_-]*",
+    "sararg": r"\d+|[A-Z]+|\d\d:\d\d(:\d\d)?|/var/log/(sa|sysstat)/sa\d+",
+    "cgroup": r"[A-Za-z0-9@:_.\\/-]+",
+    # accounts, units, scripts
+    "account": r"[A-Za-z0-9_.][\w.@$-]*",
+    "unit": r"[A-Za-z0-9@:_.\\-]+",
+    "unitglob": r"[A-Za-z0-9@:_.\\*?\[\]-]+",
+    "script": r"[A-Za-z0-9_][\w.@+-]*",
+    "sysprop": r"(?!.*[Ee]nviron)[A-Za-z0-9_,]+",
+    "rl": r"l",
+    "reloadonly": r"reload|reopen",
+    "dumpdefine": r"DUMP_[A-Z_]+",
+    "squidk": r"check|parse",
+    # the network
+    "host": r"(::)?[A-Za-z0-9][A-Za-z0-9._:%-]{0,120}",
+    "lhost": _LOCAL + r"(:\d{1,5})?",
+    "lendpoints": rf"{_ENDPOINT}(,{_ENDPOINT})*",
+    "port": r"\d{1,5}(-\d{1,5})?",
+    "iface": r"[A-Za-z0-9_.@:-]{1,16}",
+    "dnsarg": r"(?i:(?!axfr|ixfr))[@+A-Za-z0-9._:=-]+",
+    "dnstype": r"(?i:(?!axfr|ixfr))[A-Za-z0-9]+",
+    "connection": r"[\w.:@ -]+",
+    "nftname": r"[A-Za-z0-9_.-]+",
+    "tcpfilter": r"[A-Za-z0-9_.:/()!&|=\[\]<> -]+",
+    "vtyshow": r"show (?!.*(running|startup|config|key|password))[\w ./:-]+",
+    "method": r"GET|HEAD|OPTIONS",
+    "header": r"(Host|Accept|Accept-[A-Za-z]+|User-Agent|X-Forwarded-(For|Proto|Host)|Cache-Control|Connection|Origin|Range): ?[^\0]*",
+    "writeout": r"(?!@)(?!.*%output)[^\0]*",
+    "nowhere": r"/dev/null",
+    "stdoutornull": r"-|/dev/null",
+    # devices, files of a known place
+    "dev": r"/dev/(?!.*\.\.)[A-Za-z0-9_./:-]+",
+    "fmt": r"\+.*",
+    "sysctlkey": r"[A-Za-z0-9_./-]+",
+    "smartlog": r"error|selftest|selective|directory|background|x(error|selftest)(,\w+)?|devstat(,\w+)?|ssd|sasphy|sataphy|scttemp|scttempsts|scttemphist|scterc|farm|defects",
+    "iscsimode": r"session|node|iface|host",
+    "journalmatch": r"\+|-?\d+|[0-9a-f]{32}|_{0,2}[A-Z][A-Z0-9_]*=[^\0]*|/(usr|bin|sbin|dev)/[\w./-]+",
+    "auditwhen": r"now|recent|this-hour|boot|today|yesterday|this-week|week-ago|this-month|this-year|[\d/.-]{1,10}|\d\d:\d\d(:\d\d)?",
+    "coredump": r"[\w.=@:-]+|/(usr|bin|sbin|opt)/(?!.*\.\.)[\w./+-]+",
+    "binpath": r"/(usr|bin|sbin|lib|lib64)/(?!local/)(?!.*\.\.)[\w./+-]+",
+    "bootpath": r"/boot/[\w.+-]+",
+    "etcpath": r"/etc/(?!.*\.\.)[\w./-]+",
+    "srvpath": r"/(srv|opt|etc)/(?!.*\.\.)[\w./-]+",
+    "logrotconf": r"/etc/logrotate\.(conf|d/[\w.-]+)",
+    "archive": r"[^\0:]*",
+    # formats and programs of other tools
+    "rpmfmt": r"(?:[^%\0]|%%|%-?\d*\{[=#]?[A-Za-z_0-9]+(?::(date|day|hex|octal|perms|fflags|depflags|arraysize|humansi|humaniec|pgpsig|fstate|shescape|json))?\})*",
+    "rpmarg": r"(?![A-Za-z]+://)[A-Za-z0-9_+.,:/*?~^()@%=-]+",
+    "tracepoint": r"[A-Za-z0-9_:*?./-]+",
+    "jsontool": r"json\.tool",
+    "kout": r"wide|json|yaml|name|(jsonpath|custom-columns|go-template)=[^\0]*",
+    "never": r"false",
+    "fmtnoenv": r"(?!.*[Ee][Nn][Vv])[^\0]*",
+    # Of docker inspect: only named parts, for the whole and .Config hold the environment.
+    "inspectfmt": r"(?=.*\{\{)(?!.*[Ee][Nn][Vv])(?!.*\$(?!\w))(?!.*(?<![\w)}\]\"])\.(?![A-Za-z]))"
+    r"(?!.*(?<!Host)(Config|Spec|Template)(?!\.[A-Z]))[^\0]*",
+    "image": r"[A-Za-z0-9][\w.:/@-]*",
+    "lxcname": r"[A-Za-z0-9_.:-]+",
+    "mongoexpr": r"(printjson\()?((db|rs|sh)\.(serverStatus|stats|currentOp|status|conf|config|hello|isMaster|printReplicationInfo"
+    r"|printSecondaryReplicationInfo|printSlaveReplicationInfo|getReplicationInfo|version|hostInfo|getCollectionNames)\(\)"
+    r"|db\.adminCommand\(\{ ?['\"]?(ping|listDatabases|serverStatus|hostInfo|replSetGetStatus|connectionStatus|buildInfo)['\"]? ?: ?1 ?\}\)"
+    r")(\.\w+)*\)?;?",
 }
-# Types that are judged by a function of `Scope`.
-SPECIAL = frozenset({"path", "metapath", "textarg", "logfile", "rotatedlog", "size100m", "days2"})
 CAPTURED = frozenset({"pids"})
 _MEMBER = re.compile(r"(\w+)([@$])([\w.]+)")
-
-
-class Paths(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be read by its path, and what is a secret; from the plumbing pack."""
-
-    secret: tuple[str, ...] = ()
-    secret_base: tuple[str, ...] = ()
-    ok_base: tuple[str, ...] = ()
-    device_ok: tuple[str, ...] = ()
-    audit_logs: tuple[str, ...] = ()
-    exec_meta_roots: tuple[str, ...] = ()
-    content_roots: tuple[str, ...] = ()
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,26 +123,38 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, kind: str, word: Word) -> None:
         """Raise No unless `word` is of type `kind`."""
-        member = _MEMBER.fullmatch(kind)
-        if member is not None:
-            self._member(member[1], member[2], member[3], word)
+        if kind in PATTERNS:
+            if not _pattern(kind).fullmatch(word.value):
+                raise No(f"{word.value!r} is not of type {kind}", word.span)
         elif kind in SPECIAL:
-            getattr(self, f"_{kind}")(word)
-        elif not PATTERNS[kind].fullmatch(word.value):
-            raise No(f"{word.value!r} is not of type {kind}", word.span)
+            SPECIAL[kind](self, word)
+        else:
+            member = _MEMBER.fullmatch(kind)
+            assert member is not None, kind
+            if member[2] == "$":
+                self._captured(word)
+            else:
+                self._listed(member[1], member[3], word)
 
-    def _member(self, base: str, sign: str, name: str, word: Word) -> None:
+    def readable(self, word: Word, *, content: bool) -> None:
+        """Raise No unless the file may be read, or with `content` False, be looked at from outside."""
+        reason = denied(self.paths, word.value, content=content)
+        if reason:
+            raise No(reason, word.span)
+
+    def _captured(self, word: Word) -> None:
         value = word.value
-        if sign == "$":
-            if not re.fullmatch(r"[1-9]\d{0,6}", value) or int(value) not in self.pids:
-                raise No(
-                    f"{value} is not a process that this incident captured",
-                    word.span,
-                    "name a pid of the captured processes",
-                )
-            if int(value) in self.own_pids or int(value) == 1:
-                raise No(f"process {value} is never a target", word.span)
-            return
+        if not re.fullmatch(r"[1-9]\d{0,6}", value) or int(value) not in self.pids:
+            raise No(
+                f"{value} is not a process that this incident captured",
+                word.span,
+                "name a pid of the captured processes",
+            )
+        if int(value) in self.own_pids or int(value) == 1:
+            raise No(f"process {value} is never a target", word.span)
+
+    def _listed(self, base: str, name: str, word: Word) -> None:
+        value = word.value
         if base == "k8s":
             value = f"{self.namespace}/{value}"
         elif base == "unit":
@@ -120,82 +164,64 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
                 f"{value} is not in the site's set `{name}`", word.span, f"add it to [sets] {name}"
             )
 
-    def _path(self, word: Word) -> None:
-        self.readable(word, content=True)
 
-    def _metapath(self, word: Word) -> None:
-        self.readable(word, content=False)
+def _path(scope: Scope, word: Word) -> None:
+    scope.readable(word, content=True)
 
-    def _textarg(self, word: Word) -> None:
-        if "/" in word.value or self.secretish(word.value):
-            self.readable(word, content=True)
 
-    def _logfile(self, word: Word) -> None:
-        self._log(word, r"/var/log/[\w./-]+\.log")
+def _metapath(scope: Scope, word: Word) -> None:
+    scope.readable(word, content=False)
 
-    def _rotatedlog(self, word: Word) -> None:
-        self._log(word, r"/var/log/[\w./-]+\.log[.-]\d+")
 
-    def _log(self, word: Word, pattern: str) -> None:
-        value = word.value
-        if normal(value) != value or not re.fullmatch(pattern, value):
-            raise No(f"{value} is not such a log file below /var/log", word.span)
-        if matches(value, self.paths.audit_logs):
-            raise No(f"{value} is kept for audit", word.span)
+def _certfile(scope: Scope, word: Word) -> None:
+    """A certificate may stand beside its key; what is named as a key is none."""
+    scope.readable(word, content=False)
+    if re.search(r"key|\.p12$|\.pfx$|^/(dev|proc)/", word.value.lower()):
+        raise No(f"{word.value} may hold a private key", word.span)
 
-    def _size100m(self, word: Word) -> None:
-        found = re.fullmatch(r"(\d{1,6})([MGT])", word.value)
-        if not found or int(found[1]) * {"M": 1, "G": 1 << 10, "T": 1 << 20}[found[2]] < 100:
-            raise No(f"{word.value!r} keeps less than 100M", word.span, "keep at least 100M")
 
-    def _days2(self, word: Word) -> None:
-        found = re.fullmatch(r"(\d{1,4})(d|days?|w|weeks?|months?)", word.value)
-        if not found or int(found[1]) * {"d": 1, "w": 7, "m": 30}[found[2][0]] < 2:
-            raise No(f"{word.value!r} keeps less than two days", word.span, "keep at least 2d")
+def _logfile(scope: Scope, word: Word) -> None:
+    if not log_file(scope.paths, word.value, r"\.log"):
+        raise No(f"{word.value} is not a *.log file below /var/log that no audit needs", word.span)
 
-    def secretish(self, path: str) -> bool:
-        """Say whether a path's text tells that it holds a secret."""
-        base = posixpath.basename(normal(path))
-        if matches(normal(path), self.paths.secret):
-            return True
-        return base not in self.paths.ok_base and matches(base.lower(), self.paths.secret_base)
 
-    def readable(self, word: Word, *, content: bool) -> None:
-        """Raise No unless the file may be read, or with `content` False, be looked at from outside."""
-        path = word.value
-        if path == "-":
-            return
-        clean = normal(path)
-        if clean.startswith("/dev/") and clean not in self.paths.device_ok and content:
-            raise No(f"device {clean}", word.span)
-        if content and self.secretish(path):
-            raise No(f"{clean} may hold a secret", word.span)
-        if re.match(r"/proc/(self|\d+|thread-self)(/task/\d+)?/(root|cwd)(/|$)", clean):
-            raise No(f"{clean} leads out of the tree that is judged", word.span)
+def _rotatedlog(scope: Scope, word: Word) -> None:
+    if not log_file(scope.paths, word.value, r"\.log[.-]\d+"):
+        raise No(f"{word.value} is not a rotated log that no audit needs", word.span)
 
-    def under(self, path: str, roots: tuple[str, ...]) -> bool:
-        """Say whether `path` is one of `roots` or below one."""
-        clean = normal(path)
-        return any(clean == root or clean.startswith(root + "/") for root in roots)
+
+def _size100m(_: Scope, word: Word) -> None:
+    found = re.fullmatch(r"(\d{1,6})([MGT])", word.value)
+    if not found or int(found[1]) * {"M": 1, "G": 1 << 10, "T": 1 << 20}[found[2]] < 100:
+        raise No(f"{word.value!r} keeps less than 100M", word.span, "keep at least 100M")
+
+
+def _days2(_: Scope, word: Word) -> None:
+    found = re.fullmatch(r"(\d{1,4})(d|days?|w|weeks?|months?)", word.value)
+    if not found or int(found[1]) * {"d": 1, "w": 7, "m": 30}[found[2][0]] < 2:
+        raise No(f"{word.value!r} keeps less than two days", word.span, "keep at least 2d")
+
+
+# Types that a pattern cannot say.
+SPECIAL = {
+    "path": _path,
+    "metapath": _metapath,
+    "certfile": _certfile,
+    "logfile": _logfile,
+    "rotatedlog": _rotatedlog,
+    "size100m": _size100m,
+    "days2": _days2,
+}
 
 
 def known(kind: str) -> bool:
     """Say whether a rule may use the type `kind`."""
+    if kind in PATTERNS or kind in SPECIAL:
+        return True
     member = _MEMBER.fullmatch(kind)
-    if member is not None:
-        return member[2] == "@" or member[3].removeprefix("ctx.") in CAPTURED
-    return kind in SPECIAL or kind in PATTERNS
+    return member is not None and (member[2] == "@" or member[3] in CAPTURED)
 
 
-def normal(path: str) -> str:
-    """Return `path` without `//`, `/./` and `/../`; by its text only."""
-    return (
-        "/" + posixpath.normpath(path).lstrip("/")
-        if path.startswith("/")
-        else (posixpath.normpath(path) if path else path)
-    )
-
-
-def matches(text: str, globs: tuple[str, ...]) -> bool:
-    """Say whether `text` fits one of the `globs`."""
-    return any(fnmatch.fnmatchcase(text, glob) for glob in globs)
+@functools.cache
+def _pattern(kind: str) -> re.Pattern[str]:
+    return re.compile(PATTERNS[kind])

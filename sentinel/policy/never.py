@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from sentinel.domain import Span
-from sentinel.policy.kinds import matches, normal
+from sentinel.policy.paths import matches, normal
 from sentinel.policy.rules import Block
 from sentinel.policy.scan import MAX_CHARS, Command, scan
 
@@ -274,7 +274,7 @@ def _fits(block: Block, name: str, look: _Look) -> bool:
             matches(b, block.pipe_from) for b in look.before
         )
     if block.redirect:
-        return any(matches(normal(each), block.redirect) for each in look.redirects)
+        return any(matches(_resolved(each), block.redirect) for each in look.redirects)
     if not matches(name, block.cmd):
         return False
     words = look.words[1:]
@@ -313,4 +313,9 @@ def _arguments(block: Block, words: list[str]) -> bool:
         return True
     # A path may also be an option's value: --target=/etc, of=/dev/sda.
     paths = [part for word in words for part in (word, word.partition("=")[2]) if part]
-    return any(matches(normal(path), block.paths) for path in paths)
+    return any(matches(_resolved(path), block.paths) for path in paths)
+
+
+def _resolved(path: str) -> str:
+    """Return `path` without `//`, `.` and `..`; `~`, `$HOME` and what is relative stay as they are."""
+    return normal(path) if path.startswith("/") else posixpath.normpath(path)

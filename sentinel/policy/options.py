@@ -75,10 +75,18 @@ class Reader:
         self._single_dash = single_dash
         self._seen: dict[str, str] = {}
 
-    def read(self, words: Sequence[Word], *, stop: bool = False, plus: bool = False) -> Parsed:
+    def read(
+        self,
+        words: Sequence[Word],
+        *,
+        stop: bool = False,
+        plus: bool = False,
+        dashes: bool = False,
+    ) -> Parsed:
         """Return what `words` say. `stop`: the first other word ends the options, as for wrappers.
 
-        `plus`: options may begin with `+`. Raises No for anything that is not on the usage line.
+        `plus`: options may begin with `+`. `dashes`: the program knows `--`; to one that does not, what
+        follows may be an option, or a second command. Raises No for what is not on the usage line.
         """
         rest: list[Word] = []
         queue = list(words)
@@ -86,10 +94,12 @@ class Reader:
             word = queue.pop(0)
             text = word.value
             if text == "--":
+                if not (dashes or stop):
+                    raise No("-- is not on the rule's list", word.span, "leave it out")
                 rest += queue
                 break
-            if plus and text.startswith("+") and text[:2] in self._options:
-                self._seen[text[:2]] = text[2:]
+            if plus and text.startswith("+"):
+                self._cluster(word, queue, "+")
             elif not text.startswith("-") or text == "-":
                 rest.append(word)
                 if stop:
@@ -129,6 +139,8 @@ class Reader:
             if option.kind is None:
                 raise No(f"option {name} takes no value", word.span)
             self._take(name, option, Word(value, word.span, word.quoted))
+        elif self._single_dash and len(text) > 2:
+            raise No(f"option {text} is not on the rule's list", word.span, self._listed())
         else:
             self._cluster(word, queue)
 
@@ -139,11 +151,11 @@ class Reader:
         else:
             self._take(name, option, _next(name, word, queue))
 
-    def _cluster(self, word: Word, queue: list[Word]) -> None:
+    def _cluster(self, word: Word, queue: list[Word], sign: str = "-") -> None:
         """Take `-abc` apart; the first letter that has a value takes the rest of the word, or the next."""
         text = word.value
         for at in range(1, len(text)):
-            name = "-" + text[at]
+            name = sign + text[at]
             option = self._options.get(name)
             if option is None:
                 inside = f" (in {text})" if len(text) > 2 else ""
@@ -181,6 +193,8 @@ def _next(name: str, word: Word, queue: list[Word]) -> Word:
 def arguments(grammar: str, words: Sequence[Word], check: Check, end: Span) -> None:
     """Check positional `words` against a rule's argument grammar, such as `path+` or `'status'|'show'`.
 
+    A word that begins with a dash got here behind `--`, which not every program knows: it is refused.
+
     A term is a type or literals with `?`, `*` or `+`. `end` is where a missing argument would stand.
     Raises No at the word that does not fit.
     """
@@ -203,6 +217,8 @@ def arguments(grammar: str, words: Sequence[Word], check: Check, end: Span) -> N
 
 
 def _one(base: str, word: Word, check: Check) -> None:
+    if word.value.startswith("-") and word.value != "-":
+        raise No(f"{word.value!r} may be an option", word.span)
     if not base.startswith("'"):
         check(base, word)
     elif word.value not in [each.strip("'") for each in base.split("|")]:

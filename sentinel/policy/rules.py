@@ -24,8 +24,8 @@ from msgspec import Meta
 from sentinel.domain import Digest
 from sentinel.errors import PolicyError
 from sentinel.policy import grammar, kinds, options
-from sentinel.policy.kinds import Paths
 from sentinel.policy.options import Options
+from sentinel.policy.paths import Paths
 from sentinel.policy.readers.table import READERS
 
 ENGINE = "engine/1"  # part of the digest: an engine that judges differently is another policy
@@ -59,7 +59,7 @@ class Allow(Part, frozen=True, kw_only=True):
     require_if: dict[str, str] = {}
     loose_single_dash: bool = False
     plus: bool = False
-    bsd: bool = False
+    stop: bool = False  # the first operand ends the options
     roots: tuple[str, ...] = ()
     min_age_days: int = 0
     need_name_under: tuple[str, ...] = ()

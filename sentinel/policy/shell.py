@@ -5,20 +5,34 @@ are never used; what is used are spans and operators, which must agree with the 
 it raises is caught here, and what is nested too deep is refused before it is called.
 
 Importing bashlex builds its parser's tables, which takes longer than everything else that `sentinel check`
-does; it is imported on the first call.
+does. So it is imported on the first call, and its tables are kept beside this file: generated
+(`python -m sentinel.policy.shell`), compared by a test with what bashlex builds, and JSON, in which nothing
+can run. A bashlex with another grammar is recognised and builds its own tables as it always did.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import importlib.util
 import re
+import sys
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from sentinel.domain import Span
 from sentinel.policy.grammar import CommandTree, Simple
 
 MAX_NESTING = 20
-MAX_CHARS = 4096
+MAX_CHARS = 1024
+MAX_OPERATORS = 64
+TABLES = "bashlex.json"
 _OPENING = re.compile(r"\$\(|`|\(|\{|<\(|>\(")
+_OPERATOR = re.compile(r"[|&;<>\n]")
 
 # kind, span, depth: a node of the tree that is shown for what the grammar does not take
 Shown = tuple[str, Span, int]
@@ -51,12 +65,14 @@ def outline(text: str) -> list[Shown]:
 
 
 def _parse(text: str) -> list[Any]:
-    if len(text) > MAX_CHARS or len(_OPENING.findall(text)) > MAX_NESTING:
+    if (
+        len(text) > MAX_CHARS
+        or len(_OPENING.findall(text)) > MAX_NESTING
+        or len(_OPERATOR.findall(text)) > MAX_OPERATORS
+    ):
         raise Unreadable
-    import bashlex  # noqa: PLC0415  (see the top of this file)
-
     try:
-        parts: list[Any] = bashlex.parse(text)
+        parts: list[Any] = _bashlex().parse(text)
     # Seen from bashlex on odd input: ParsingError, NotImplementedError, AttributeError, AssertionError,
     # IndexError, RecursionError. Another one must not become an answer either.
     except Exception as error:
@@ -140,3 +156,134 @@ def _outline(node: Any, depth: int, shown: list[Shown]) -> None:  # noqa: ANN401
     for child in children:
         if child.kind not in ("operator", "pipe", "reservedword"):
             _outline(child, depth + 1, shown)
+
+
+# ---------------------------------------------------------------- the import of bashlex
+
+
+_Text = str  # yacc wants a field of that name
+
+
+class _Production(msgspec.Struct, array_like=True):
+    """One rule of the grammar, as yacc keeps it; `callable` is bound to the function of that name."""
+
+    name: _Text
+    len: int
+    func: _Text | None
+    str: _Text
+    callable: Any = None
+
+    def bind(self, functions: dict[_Text, Any]) -> None:
+        """Do what yacc's own do."""
+        self.callable = functions[self.func] if self.func else None
+
+
+class _Tables(msgspec.Struct):
+    """What yacc computes: for each state the number of a row of actions and of a row of gotos."""
+
+    grammar: str  # digest of the functions that the tables were made from
+    rows: list[dict[str, int]]
+    actions: list[int]
+    gotos: list[int]
+    productions: list[_Production]
+
+    @property
+    def lr_action(self) -> dict[int, dict[str, int]]:
+        """The actions by state, as yacc keeps them."""
+        return {state: dict(self.rows[row]) for state, row in enumerate(self.actions)}
+
+    @property
+    def lr_goto(self) -> dict[int, dict[str, int]]:
+        """The gotos by state."""
+        return {state: dict(self.rows[row]) for state, row in enumerate(self.gotos)}
+
+    @property
+    def lr_productions(self) -> list[_Production]:
+        """The grammar's rules."""
+        return self.productions
+
+
+def _grammar_of(functions: dict[str, Any]) -> str:
+    """Return the digest of the grammar in a module's functions, tokens and precedence."""
+    rules = sorted((name, each.__doc__) for name, each in functions.items() if name[:2] == "p_")
+    whole = repr((rules, functions["tokens"], functions["precedence"]))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _of(parser: Any, grammar: str) -> _Tables:  # noqa: ANN401
+    """Return the tables of a parser that yacc has just made."""
+    rows: list[dict[str, int]] = []
+
+    def number(row: dict[str, int]) -> int:
+        plain = dict(sorted(row.items()))
+        if plain not in rows:
+            rows.append(plain)
+        return rows.index(plain)
+
+    states = range(len(parser.action))
+    return _Tables(
+        grammar=grammar,
+        actions=[number(parser.action[state]) for state in states],
+        gotos=[number(parser.goto.get(state, {})) for state in states],
+        rows=rows,
+        productions=[_Production(p.name, p.len, p.func, p.str) for p in parser.productions],
+    )
+
+
+@functools.cache
+def _bashlex() -> ModuleType:
+    return _import(_decoded())[0]
+
+
+def built() -> bytes:
+    """Return the tables that bashlex builds by itself, as the file keeps them. In a process of its own."""
+    return msgspec.json.encode(_import(None)[1]) + b"\n"
+
+
+def stored() -> bytes:
+    """Return the tables in the package; OSError where there are none."""
+    return (resources.files("sentinel.policy") / TABLES).read_bytes()
+
+
+def _decoded() -> _Tables | None:
+    try:
+        return msgspec.json.decode(stored(), type=_Tables)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _import(tables: _Tables | None) -> tuple[ModuleType, _Tables]:
+    """Import bashlex with `tables` where they are its grammar's, and return it with those it uses."""
+    package = importlib.util.find_spec("bashlex")
+    assert package is not None
+    assert package.loader is not None
+    # bashlex/__init__ imports the parser at once: the package is made without running it, so that its yacc
+    # can be asked for tables in our way, and runs then.
+    module = importlib.util.module_from_spec(package)
+    sys.modules["bashlex"] = module
+    yacc: Any = importlib.import_module("bashlex.yacc")
+    build = yacc.yacc
+    used: list[_Tables] = []
+
+    def ours(**options: Any) -> Any:  # noqa: ANN401
+        functions = sys._getframe(1).f_globals
+        grammar = _grammar_of(functions)
+        if tables is None or tables.grammar != grammar:
+            parser = build(**options, module=sys.modules[functions["__name__"]])
+            used.append(_of(parser, grammar))
+            return parser
+        for production in tables.productions:
+            production.bind(functions)
+        used.append(tables)
+        return yacc.LRParser(tables, functions.get("p_error"))
+
+    yacc.yacc = ours
+    try:
+        package.loader.exec_module(module)
+    finally:
+        yacc.yacc = build
+    return module, used[0]
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / TABLES).write_bytes(built())

@@ -32,6 +32,7 @@ from sentinel.policy import command, grammar, never, shell
 from sentinel.policy.grammar import AndOr, CommandTree, Pipeline, Reject, Simple
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No
+from sentinel.policy.readers.base import Argv
 from sentinel.policy.rules import Policy
 
 _ORDER = (Verdict.ALLOW, Verdict.REVIEW, Verdict.BLOCK)
@@ -93,7 +94,7 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
         return _rejected(text, reject, blocks)
     scope = Scope(sets=policy.sets, pids=facts.pids, own_pids=facts.own_pids, paths=policy.paths)
     found = tuple(
-        _simple(policy, simple, scope, piped=number > 0)
+        _simple(policy, simple, scope, before=tuple(map(_argv, pipeline.commands[:number])))
         for item in tree.lists
         for pipeline in item.pipelines
         for number, simple in enumerate(pipeline.commands)
@@ -110,11 +111,20 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
     )
 
 
-def _simple(policy: Policy, simple: Simple, scope: Scope, *, piped: bool) -> tuple[Finding, bool]:
-    """Return what the allow rules say of one command, and whether it changes anything."""
-    argv = tuple(word.value for word in simple.argv)
+def _argv(simple: Simple) -> Argv:
+    return tuple(word.value for word in simple.argv)
+
+
+def _simple(
+    policy: Policy, simple: Simple, scope: Scope, *, before: tuple[Argv, ...]
+) -> tuple[Finding, bool]:
+    """Return what the allow rules say of one command, and whether it changes anything.
+
+    `before` is the earlier stages of its pipeline.
+    """
+    argv = _argv(simple)
     try:
-        taken = command.take(policy, simple.argv, scope, piped=piped)
+        taken = command.take(policy, simple.argv, scope, before=before)
     except No as no:
         return Finding(
             verdict=Verdict.REVIEW,

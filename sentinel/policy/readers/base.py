@@ -1,12 +1,13 @@
 """What a reader is given: the words after the command's name and what they may refer to. Pure.
 
 A reader judges what no list of options can express. It returns if every word is fine and raises No at
-the first that is not.
+the first that is not. What an option may carry is judged at each of its occurrences, by a type: a program
+may act on the first of two and report only the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +16,9 @@ from sentinel.policy.grammar import Word
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import Options, Parsed, Reader
 
+Argv = tuple[str, ...]
+Kinds = Mapping[str, Callable[[Word], None]]  # types of a reader's own; each raises No
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One command to be read."""
@@ -22,7 +26,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     words: tuple[Word, ...]  # without the name
     span: Span  # of the whole command
-    piped: bool  # its standard input is another command
+    before: tuple[Argv, ...]  # the earlier stages of its pipeline: its standard input
     scope: Scope
     roots: tuple[str, ...] = ()  # of the rule, where it has some
     min_age_days: int = 0
@@ -36,10 +40,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         *,
         stop: bool = False,
         single_dash: bool = False,
+        dashes: bool = False,
+        kinds: Kinds | None = None,
     ) -> Parsed:
         """Read `words` (all of them by default) against a usage line."""
-        reader = Reader(options, self.scope.check, single_dash=single_dash)
-        return reader.read(self.words if words is None else words, stop=stop)
+
+        def check(kind: str, word: Word) -> None:
+            own = (kinds or {}).get(kind)
+            if own is not None:
+                own(word)
+            else:
+                self.scope.check(kind, word)
+
+        reader = Reader(options, check, single_dash=single_dash)
+        return reader.read(self.words if words is None else words, stop=stop, dashes=dashes)
 
 
 Judge = Callable[[Call], None]
@@ -48,3 +62,8 @@ Judge = Callable[[Call], None]
 def first(seen: dict[str, str], *names: str) -> str | None:
     """Return the value of the first of these options that was given."""
     return next((seen[name] for name in names if name in seen), None)
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the words of `text`."""
+    return frozenset(text.split())

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from sentinel.policy.readers import files, services, text
+from sentinel.policy.readers import awk, cluster, data, files, sed, text, web
 from sentinel.policy.readers.base import Judge
 
 READERS: dict[str, Judge] = {
-    "grep": text.grep,
-    "awk": text.awk,
-    "sed": text.sed,
-    "test": text.test,
+    "awk": awk.awk,
+    "curl": web.curl,
     "find": files.find,
     "finddelete": files.find_delete,
-    "xargs": files.xargs,
+    "grep": text.grep,
+    "jq": text.jq,
+    "kubectl": cluster.kubectl,
+    "openssl": web.openssl,
+    "redis": data.redis,
+    "sed": sed.sed,
+    "sql": data.sql,
     "tarlist": files.tar,
-    "curl": services.curl,
-    "openssl": services.openssl,
-    "kubectl": services.kubectl,
-    "redis": services.redis,
-    "sql": services.sql,
+    "test": text.test,
+    "text": text.text,
+    "wget": web.wget,
+    "xargs": files.xargs,
 }
