@@ -27,7 +27,16 @@ from sentinel.agent.sample import HostSampler, ProcessSampler
 from sentinel.agent.store import Store
 from sentinel.agent.verify import Verifier
 from sentinel.config import AgentSettings
-from sentinel.domain import Admission, Anomaly, Bundle, CommandResult, Outcome, Report, Sample
+from sentinel.domain import (
+    Admission,
+    Anomaly,
+    Bundle,
+    CommandResult,
+    Outcome,
+    Report,
+    Sample,
+    Verification,
+)
 from sentinel.policy.rules import Policy
 from sentinel.protocol import Finish, Letter
 from sentinel.trust import identity, x509
@@ -36,6 +45,7 @@ log = logging.getLogger(__name__)
 
 NEAR_S = 0.25  # between two rounds of readings while something is near its limit
 CAPTURE_S = 2
+RETRY_S = 1.0  # before a full disk is tried again
 RENEWAL_CHECK_S = 3600
 BUNDLES = 8  # plans that wait for the hands; the hub sends what did not fit again
 GAUGES = 32
@@ -71,7 +81,7 @@ class Agent:
         # A silence as long as a few readings is no silence yet, however rarely they are taken.
         self._gap_ms = max(detect.GAP_MS, 3 * int(self._interval_s * 1000), 3 * period_ms)
         self._detector = Detector(rules.rules(settings), gap_ms=self._gap_ms)
-        self._found: asyncio.Queue[Anomaly | Clear] = asyncio.Queue()
+        self._found: asyncio.Queue[Anomaly | Clear | Verification] = asyncio.Queue()
         self._bundles: asyncio.Queue[Bundle] = asyncio.Queue(BUNDLES)
         self._events: dict[tuple[str, str, str], str] = {}
         self._verifiers: list[Verifier] = []
@@ -153,32 +163,49 @@ class Agent:
                 await trigger.wait(pause)
 
     def _say_once(self, *failures: str) -> None:
-        """Log what cannot be read, each reason once: silence is not recovery, and not secret."""
+        """Log what cannot be read or written, each reason once: silence is not secret."""
         for reason in failures:
             if reason and reason not in self._said:
                 self._said.add(reason)
-                log.warning("cannot read %s", reason, extra={"action": "not_read"})
+                log.warning("not available: %s", reason, extra={"action": "not_available"})
 
     def _verify(self, now_ms: int, table: detect.Table | None) -> None:
         for verifier in list(self._verifiers):
             answer = verifier.step(self._samples, now_ms, table)
             if answer is None:
                 continue
-            with self._store.transaction():
-                self._store.end_verification(verifier.incident)
-                self._put(verification=answer)
             self._verifiers.remove(verifier)
-            self._link.nudge()
+            self._found.put_nowait(answer)
 
     async def _tell(self) -> None:
-        """Put what was found into the outbox, in the order it was found."""
+        """Put what was found into the outbox, in the order it was found.
+
+        A full disk is a fault to report, not one to die of: what cannot be stored is tried again, with
+        the room that was reserved for this first.
+        """
         while True:
-            match await self._found.get():
-                case Anomaly() as anomaly:
-                    await self._report(anomaly)
-                case Clear() as clear:
-                    self._clear(clear)
+            found = await self._found.get()
+            while not await self._told(found):
+                if not self._store.release_reserve():
+                    await asyncio.sleep(RETRY_S)
             self._link.nudge()
+
+    async def _told(self, found: Anomaly | Clear | Verification) -> bool:
+        """Store one finding with its letter; False where the disk refused."""
+        try:
+            match found:
+                case Anomaly():
+                    await self._report(found)
+                case Clear():
+                    self._clear(found)
+                case Verification():
+                    with self._store.transaction():
+                        self._store.end_verification(found.incident)
+                        self._put(verification=found)
+        except errors.StoreError as error:
+            self._say_once(error.what)
+            return False
+        return True
 
     async def _report(self, anomaly: Anomaly) -> None:
         """Stage 2: freeze the picture, and keep it with its letter."""
@@ -210,7 +237,7 @@ class Agent:
         )  # fmt: skip
 
     def _clear(self, clear: Clear) -> None:
-        event = self._events.pop(_key(clear.anomaly), None)
+        event = self._events.get(_key(clear.anomaly))
         if event is None:
             return
         with self._store.transaction():
@@ -218,6 +245,7 @@ class Agent:
             self._put(
                 cleared=protocol.Cleared(event=event, observed=clear.observed, at_ms=clear.at_ms)
             )
+        del self._events[_key(clear.anomaly)]
         log.info("%s cleared: %s", clear.anomaly.rule, clear.reason, extra={"action": "cleared"})
 
     # ------------------------------------------------------------ hands

@@ -10,6 +10,7 @@ one transaction: `with store.transaction(): ...`. Rules:
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from sentinel.protocol import AGENT_MESSAGE_BYTES, Letter
 log = logging.getLogger(__name__)
 
 VERSION = 1
+RESERVE_BYTES = 4 << 20
 APPLICATION = 0x53454E54  # "SENT": the file is ours
 LIMIT = 4 * AGENT_MESSAGE_BYTES  # canonical JSON is larger than the protobuf of the same letter
 LETTER_BYTES = 64 << 20
@@ -110,6 +112,8 @@ class Store:
         except BaseException:
             self._db.close()
             raise
+        self._reserve = path.with_suffix(".reserve")
+        self._keep_reserve()
 
     def __enter__(self) -> Self:
         """Return itself, open."""
@@ -140,6 +144,21 @@ class Store:
         except BaseException:
             self._undo()
             raise
+
+    def _keep_reserve(self) -> None:
+        """Take some room now, so that a full disk can still be reported. Without room, do without."""
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+
+    def release_reserve(self) -> bool:
+        """Give the reserved room back to the disk; False where there was none left. Taken anew at start."""
+        if not self._reserve.exists():
+            return False
+        self._reserve.unlink(missing_ok=True)
+        return True
 
     # ------------------------------------------------------------ outbox
 
