@@ -6,7 +6,6 @@ This is the one file besides each `main.py` that reads the clock or the environm
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import signal
@@ -14,8 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 from sentinel import errors
+
+if TYPE_CHECKING:
+    import asyncio
 
 EXIT_WRONG = 2  # argparse's own status for a command line that is wrong
 
@@ -85,6 +88,8 @@ def main(program: str, parser: argparse.ArgumentParser, arguments: list[str] | N
 
 def serve(work: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
     """Run `work(stop)` in the process's one event loop; SIGTERM and SIGINT set `stop`."""
+    # Here, because `sentinel check` must answer before a person notices, and needs no loop.
+    import asyncio  # noqa: PLC0415
 
     async def until_signal() -> None:
         stop = asyncio.Event()

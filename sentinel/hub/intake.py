@@ -42,6 +42,9 @@ _REJUDGED = frozenset({State.AWAITING, State.REFUSED})
 # A plan is under way against the report in force: a newer one is noted, and binds nothing.
 _UNDER_WAY = frozenset({State.APPROVED, State.EXECUTING, State.EXECUTED, State.FAILED})
 
+# Whether a plan helped is said by the node's verification, whose readings are all from after its end.
+_VERIFIED = frozenset({State.EXECUTED, State.FAILED})
+
 _FINISH = {
     Finish.ALL_RAN: Event.ALL_RAN,
     Finish.ONE_FAILED: Event.ONE_FAILED,
@@ -174,7 +177,7 @@ async def _cleared(work: UnitOfWork, host: str, cleared: Cleared, now_ms: int) -
     if await work.newest_event(case.id) != cleared.event:
         await _note_late(work, case, case, entry)
         return
-    if Event.RECOVERED in TRANSITIONS[case.state]:
+    if Event.RECOVERED in TRANSITIONS[case.state] and case.state not in _VERIFIED:
         await move(work, case, Event.RECOVERED, case, entry)
         return
     papers = msgspec.structs.replace(case.papers, cleared=True)

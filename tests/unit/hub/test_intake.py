@@ -124,10 +124,10 @@ async def test_a_new_report_does_not_unbind_a_plan_that_is_under_way(store):
     assert now.summary.state is State.EXECUTING
     assert now.report == incident.report
     assert now.summary.count == 2
-    # It is that report which has to clear, not the one before it.
-    now = await b.say(store, now, finished=b.finished(now))
+    # Back with a person, it is that report which has to clear, not the one before it.
+    now = await b.say(store, now, finished=b.finished(now, Finish.REHEARSED))
     late = await b.say(store, now, cleared=b.cleared(incident))
-    assert late.summary.state is State.EXECUTED
+    assert late.summary.state is State.AWAITING
     done = await b.say(store, now, cleared=b.cleared(incident, event=report.event))
     assert done.summary.state is State.RESOLVED
 
@@ -280,6 +280,18 @@ async def test_a_fault_that_clears_by_itself_is_resolved_from_every_state_that_c
         incident = await b.say(store, incident, cleared=b.cleared(incident))
         assert incident.summary.state is State.RESOLVED
         assert incident.moves[-1].text == "the signal cleared by itself at 7"
+
+
+@pytest.mark.parametrize("finish", [Finish.ALL_RAN, Finish.ONE_FAILED])
+async def test_whether_a_plan_helped_is_said_by_the_verification_alone(store, finish):
+    incident = await executing(store)
+    incident = await b.say(store, incident, finished=b.finished(incident, finish))
+    state = incident.summary.state
+    incident = await b.say(store, incident, cleared=b.cleared(incident))
+    assert incident.summary.state is state
+    incident = await b.say(store, incident, verification=b.verification(incident))
+    assert incident.summary.state is State.RESOLVED
+    assert incident.verification.recovered
 
 
 async def test_nothing_moves_an_incident_that_has_ended(store):
