@@ -14,9 +14,9 @@ import msgspec
 from sentinel.domain import Span
 from sentinel.policy.grammar import Word
 from sentinel.policy.kinds import Scope
-from sentinel.policy.options import No, Options, Parsed, Reader, arguments
+from sentinel.policy.options import No, Options, Parsed, Reader, arguments, spec
 from sentinel.policy.readers.base import Argv, Call
-from sentinel.policy.readers.table import READERS
+from sentinel.policy.readers.table import reader
 from sentinel.policy.rules import Allow, Environment, Policy, Rule
 
 MAX_WRAPPERS = 4
@@ -91,13 +91,13 @@ def _accept(
             need_name_under=allow.need_name_under,
             inner=inner,
         )
-        READERS[allow.use](call)
+        reader(allow.use)(call)
     elif allow.sub:
         _with_sub(rule, rest, scope, span)
     else:
         parsed = _read(rule.options, rest, scope, allow)
         arguments(allow.args, parsed.rest, scope.check, span)
-        _required(allow, parsed, "", rest, span)
+        _required(allow, parsed, span)
 
 
 def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -> Parsed:
@@ -108,7 +108,7 @@ def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -
 def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> None:
     """Accept the longest listed sub-command, its options and its arguments."""
     allow = rule.allow
-    parsed = _read(rule.every, words, scope, allow)
+    parsed = _read(rule.options, words, scope, allow)
     sub = _longest(allow.sub, parsed)
     if sub is None:
         said = " ".join(word.value for word in parsed.rest[:2])
@@ -119,18 +119,13 @@ def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> No
         )
     parts = sub.split()
     last = parts[-1] if parts else ""
-    if rule.overrides:
-        own = rule.overrides.get(sub) or rule.overrides.get(last) or rule.options
-        for name in parsed.seen:
-            if name not in own:
-                raise No(f"option {name} is not on the list of {sub or words[0].value}", span)
     namespace = parsed.seen.get("-n", parsed.seen.get("--namespace", ""))
     inside = msgspec.structs.replace(scope, namespace=namespace)
     grammar = allow.args
     if allow.args_by_sub:
         grammar = allow.args_by_sub.get(last, allow.args_by_sub.get("default", ""))
     arguments(grammar, parsed.rest[len(parts) :], inside.check, span)
-    _required(allow, parsed, sub, words, span)
+    _required(allow, parsed, span)
 
 
 def _longest(subs: tuple[str, ...], parsed: Parsed) -> str | None:
@@ -146,7 +141,7 @@ def _longest(subs: tuple[str, ...], parsed: Parsed) -> str | None:
     return "" if any(sub.startswith("--") and sub in parsed.seen for sub in subs) else None
 
 
-def _required(allow: Allow, parsed: Parsed, sub: str, words: Sequence[Word], span: Span) -> None:
+def _required(allow: Allow, parsed: Parsed, span: Span) -> None:
     """Raise No unless what the rule requires was given."""
 
     def given(names: str) -> bool:
@@ -159,29 +154,16 @@ def _required(allow: Allow, parsed: Parsed, sub: str, words: Sequence[Word], spa
                 raise No("an interval without a count never ends", numbers[0].span, "add a count")
         elif not given(name):
             raise No(f"it needs {name}", span, f"add {name}")
-    for name, needed in allow.require_if.items():
-        if name in parsed.seen and needed not in parsed.seen:
-            raise No(f"{name} without {needed} never ends", span, f"add {needed}")
-    # (options of which one must be there, unless this holds)
-    alternatives = (
-        (allow.require_any, False),
-        (allow.require_any_or_arg, bool(parsed.rest)),
-        (allow.require_any_or_noargs, not words),
-        (allow.require_any_or_sub, bool(sub)),
-    )
-    for options, otherwise in alternatives:
-        if options and not otherwise and not any(map(given, options)):
-            raise No(f"it needs one of {' '.join(options[:6])}", span)
 
 
 def _unwrap(policy: Policy, words: Sequence[Word], scope: Scope) -> Sequence[Word]:
     """Return the command inside of a wrapper."""
-    wrapper, options = policy.wrappers[words[0].value]
+    wrapper = policy.wrappers[words[0].value]
     rest = list(words[1:])
     if wrapper.assign:
         while rest and (found := _ASSIGNMENT.fullmatch(rest[0].value)):
             _check_environment(policy.env, found[1], found[2], rest.pop(0))
-    parsed = Reader(options, scope.check).read(rest, stop=True)
+    parsed = Reader(spec(wrapper.opts), scope.check).read(rest, stop=True)
     inner = list(parsed.rest)
     if wrapper.lead:
         if not inner:

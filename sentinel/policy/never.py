@@ -14,11 +14,13 @@ import msgspec
 
 from sentinel.domain import Span
 from sentinel.policy.paths import matches, normal
-from sentinel.policy.rules import Block
+from sentinel.policy.rules import Block, Policy
 from sentinel.policy.scan import MAX_CHARS, Command, scan
 
 MAX_DEPTH = 6
 MAX_LOOKED = 2000  # commands looked at in one text
+MAX_NAMES = 32  # different commands of one pipeline
+MAX_SCANNED = 4 * MAX_CHARS  # characters, those of a text inside of a text counted again
 
 _WRAPPERS = frozenset(
     [
@@ -91,6 +93,44 @@ _WRAPPERS = frozenset(
         "else",
     ]
 )
+# What stands before the command is an operand: a lock, a root, a host, a container.
+_OPERAND_FIRST = frozenset(
+    [
+        "docker",
+        "podman",
+        "kubectl",
+        "oc",
+        "nerdctl",
+        "crictl",
+        "ssh",
+        "machinectl",
+        "flock",
+        "chroot",
+        "lxc-attach",
+        "su",
+        "sg",
+        "ts",
+        "script",
+        "expect",
+        "cpulimit",
+    ]
+)
+# These say their words, or look them up.
+_INERT = frozenset(
+    [
+        "man",
+        "info",
+        "whatis",
+        "apropos",
+        "tldr",
+        "help",
+        "type",
+        "alias",
+        "logger",
+        "wall",
+        "notify-send",
+    ]
+)
 _SHELLS = (
     "sh",
     "bash",
@@ -137,70 +177,79 @@ class _Look(msgspec.Struct):
     words: list[str]
     redirects: list[str]
     span: Span
-    before: list[str]  # names of earlier stages of its pipeline, and of what its substitutions run
+    before: set[str]  # names of earlier stages of its pipeline, and of what its substitutions run
 
 
-def search(blocks: tuple[Block, ...], text: str) -> tuple[Hit, ...]:
-    """Return every blocking rule that fits something in `text`, each once, in the order of the text."""
+def search(policy: Policy, text: str) -> tuple[Hit, ...]:
+    """Return every blocking rule that fits something in `text`, each once, in the order of the text.
+
+    A command that no rule is about may run what its words name.
+    """
     text = text[:MAX_CHARS]
     found: dict[str, Hit] = {}
-    for block in blocks:
+    for block in policy.blocks:
         if block.text and (place := re.search(block.text, text)):
             found[block.id] = Hit(block, place.span())
-    by_name = _index(blocks)
-    for count, look in enumerate(_looks(text, 0, None)):
+    by_name = policy.block_index
+    for count, look in enumerate(_Apart().looks(text, 0, None)):
         if count >= MAX_LOOKED:
             break
         name = _name(look.words)
-        for block in by_name.get(name, ()) or by_name[""]:
+        if name not in policy.rules and name not in _INERT and name not in _WRAPPERS:
+            _unknown(by_name, look, found)
+        for block in by_name.get(name, by_name[""]):
             if block.id not in found and _fits(block, name, look):
                 found[block.id] = Hit(block, look.span)
     return tuple(sorted(found.values(), key=lambda hit: hit.span))
 
 
-def _index(blocks: tuple[Block, ...]) -> dict[str, tuple[Block, ...]]:
-    """Return the rules to ask for a command's name; `""` holds those to ask for any other."""
-    any_name = tuple(
-        block
-        for block in blocks
-        if not block.text and (not block.cmd or any(set(name) & set("*?[") for name in block.cmd))
-    )
-    names = {name for block in blocks for name in block.cmd}
-    index = {
-        name: (*any_name, *(b for b in blocks if name in b.cmd and b not in any_name))
-        for name in names
-    }
-    return index | {"": any_name}
+def _unknown(by_name: dict[str, tuple[Block, ...]], look: _Look, found: dict[str, Hit]) -> None:
+    """Ask for each word of a command that nobody knows whether a blocked one begins there."""
+    for at, word in enumerate(look.words[1:], 1):
+        name = posixpath.basename(word)
+        inner = _Look(look.words[at:], [], look.span, set())
+        for block in by_name.get(name, by_name[""]):
+            if block.id not in found and _fits(block, name, inner):
+                found[block.id] = Hit(block, look.span)
 
 
 def _name(words: list[str]) -> str:
     return posixpath.basename(words[0]) if words else ""
 
 
-def _looks(text: str, depth: int, span: Span | None) -> Iterator[_Look]:
-    """Yield everything that may be executed by `text`, taken apart."""
-    for pipeline in scan(text, span=span).pipelines:
-        before: list[str] = []
-        for command in pipeline:
-            inner = [_name(each.words) for each in command.inside]
-            for look in _apart(command, depth):
-                look.before = before + inner
-                yield look
-                before.append(_name(look.words))
+class _Apart:
+    """Takes a text apart, as long as it has work left."""
 
+    def __init__(self) -> None:
+        self._left = MAX_SCANNED
 
-def _apart(command: Command, depth: int) -> Iterator[_Look]:
-    """Yield the command itself and all that it would run."""
-    yield _Look(command.words, command.redirects, command.span, [])
-    if depth >= MAX_DEPTH:
-        return
-    name = _name(command.words)
-    for words in _passed_on(name, command.words):
-        inner = Command(words, [], command.span, [], "")
-        yield from _apart(inner, depth + 1)
-    for text in (*_texts(name, command.words), command.stdin):
-        if text:
-            yield from _looks(text, depth + 1, command.span)
+    def looks(self, text: str, depth: int, span: Span | None) -> Iterator[_Look]:
+        """Yield everything that may be executed by `text`."""
+        self._left -= len(text)
+        if self._left < 0:
+            return
+        for pipeline in scan(text, span=span).pipelines:
+            before: set[str] = set()
+            for command in pipeline:
+                inner = {_name(each.words) for each in command.inside}
+                for look in self._command(command, depth):
+                    look.before = before | inner
+                    yield look
+                    if len(before) < MAX_NAMES:
+                        before.add(_name(look.words))
+
+    def _command(self, command: Command, depth: int) -> Iterator[_Look]:
+        """Yield the command itself and all that it would run."""
+        yield _Look(command.words, command.redirects, command.span, set())
+        if depth >= MAX_DEPTH:
+            return
+        name = _name(command.words)
+        for words in _passed_on(name, command.words):
+            inner = Command(words, [], command.span, [], "")
+            yield from self._command(inner, depth + 1)
+        for text in (*_texts(name, command.words), command.stdin):
+            if text:
+                yield from self.looks(text, depth + 1, command.span)
 
 
 def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
@@ -215,7 +264,7 @@ def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
         return
     if name not in _WRAPPERS and not name.startswith("ld-linux"):
         return
-    remote = name in ("docker", "podman", "kubectl", "oc", "nerdctl", "crictl", "ssh", "machinectl")
+    remote = name in _OPERAND_FIRST
     after_option = False
     for at, word in enumerate(words[1:], 1):
         if word.startswith("-") and word != "-":

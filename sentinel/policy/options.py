@@ -9,6 +9,7 @@ the program itself would take it. Clusters are taken apart letter by letter.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -49,6 +50,7 @@ class Parsed(msgspec.Struct, frozen=True):
     rest: tuple[Word, ...]
 
 
+@functools.cache
 def spec(text: str) -> Options:
     """Return the options of a usage line; ValueError names a term that is not one."""
     options: Options = {}

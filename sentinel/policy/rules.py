@@ -10,11 +10,10 @@ that is not there, or repeats an id, is refused with the file and the rule, and 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,9 @@ from sentinel.policy.paths import Paths
 from sentinel.policy.readers.table import READERS
 
 ENGINE = "engine/1"  # part of the digest: an engine that judges differently is another policy
+HERE = Path(__file__).parent
 PACKS = "packs"
+COMPILED = "packs.json"
 SCHEMA = 1
 
 RuleId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -49,14 +50,10 @@ class Allow(Part, frozen=True, kw_only=True):
     args: str = ""
     sub: tuple[str, ...] = ()
     args_by_sub: dict[str, str] = {}
-    opt_override: dict[str, str] = {}
     use: str = ""
-    require: tuple[str, ...] = ()
-    require_any: tuple[str, ...] = ()
-    require_any_or_arg: tuple[str, ...] = ()
-    require_any_or_noargs: tuple[str, ...] = ()
-    require_any_or_sub: tuple[str, ...] = ()
-    require_if: dict[str, str] = {}
+    require: tuple[
+        str, ...
+    ] = ()  # of each "A|B" one option must be there; "#count": no lone number
     loose_single_dash: bool = False
     plus: bool = False
     stop: bool = False  # the first operand ends the options
@@ -134,14 +131,16 @@ class File(Part, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """An allow rule as the engine uses it: its usage lines parsed once."""
+    """An allow rule as the engine uses it."""
 
     allow: Allow
     layer: str
     changes: bool
-    options: Options
-    overrides: dict[str, Options]
-    every: Options  # options and overrides together
+
+    @property
+    def options(self) -> Options:
+        """Its usage line, parsed when a command first needs it."""
+        return options.spec(self.allow.opts)
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +149,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     rules: dict[str, tuple[Rule, ...]]  # by command name
     blocks: tuple[Block, ...]
-    wrappers: dict[str, tuple[Wrapper, Options]]
+    block_index: dict[str, tuple[Block, ...]]  # by command name; "" holds what to ask of any other
+    wrappers: dict[str, Wrapper]
     sets: dict[str, frozenset[str]]
     env: Environment
     paths: Paths
@@ -175,14 +175,13 @@ def load(*, site: Sequence[Path] = (), examples: bool = True) -> Policy:
 
 def shipped() -> list[Source]:
     """Return the packs that are part of the program, in order."""
-    folder = resources.files("sentinel.policy") / PACKS
-    found = sorted(each.name for each in folder.iterdir() if each.name.endswith(".toml"))
-    return [Source(name, (folder / name).read_bytes()) for name in found]
+    found = sorted((HERE / PACKS).glob("*.toml"))
+    return [Source(path.name, path.read_bytes()) for path in found]
 
 
-def build(sources: Sequence[Source], *, examples: bool) -> Policy:
-    """Return the policy of `sources`, lowest layer first."""
-    files = [(source, parse(source)) for source in sources]
+def build(sources: Sequence[Source], *, examples: bool, fresh: bool = False) -> Policy:
+    """Return the policy of `sources`, lowest layer first; `fresh`: not from the compiled form."""
+    files = [(source, parse(source, fresh=fresh)) for source in sources]
     names = [source.name for source in sources]
     if len(set(names)) != len(names):
         raise PolicyError(f"two rule files are named {_twice(names)}", hint="rename one of them")
@@ -221,8 +220,14 @@ def read(path: Path) -> Source:
         ) from None
 
 
-def parse(source: Source) -> File:
+def parse(source: Source, *, fresh: bool = False) -> File:
     """Return what a rule file says; PolicyError names the field and the rule that are wrong."""
+    ready = None if fresh else _compiled().get(hashlib.sha256(source.data).hexdigest())
+    if ready is not None:
+        return ready
+    # Imported here: the shipped packs do not need it, and `sentinel check` is to answer at once.
+    import tomllib  # noqa: PLC0415
+
     try:
         plain = tomllib.loads(source.data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -236,7 +241,30 @@ def parse(source: Source) -> File:
         ) from None
     if file.schema != SCHEMA:
         raise PolicyError(f"{source.name} is of schema {file.schema}, this engine reads {SCHEMA}")
+    _check(source, file)
     return file
+
+
+@functools.cache
+def _compiled() -> dict[str, File]:
+    """Return the shipped packs by the SHA-256 of their TOML, from the file that is generated from them.
+
+    A pack that was changed has another digest and is read as TOML; the test of this file says so then.
+    """
+    try:
+        return msgspec.json.decode((HERE / COMPILED).read_bytes(), type=dict[str, File])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def compiled() -> bytes:
+    """Return the content of that file: every shipped pack, checked, with all its examples."""
+    sources = shipped()
+    build(sources, examples=True, fresh=True)
+    files = {
+        hashlib.sha256(source.data).hexdigest(): parse(source, fresh=True) for source in sources
+    }
+    return msgspec.json.encode(files) + b"\n"
 
 
 def _where(message: str, plain: dict[str, object]) -> str:
@@ -253,7 +281,7 @@ def _where(message: str, plain: dict[str, object]) -> str:
 def _combine(files: Sequence[tuple[Source, File]], total: Digest) -> Policy:
     rules: dict[str, list[Rule]] = {}
     blocks: list[Block] = []
-    wrappers: dict[str, tuple[Wrapper, Options]] = {}
+    wrappers: dict[str, Wrapper] = {}
     sets: dict[str, frozenset[str]] = {}
     env, paths, trusted = Environment(), Paths(), Execution()
     seen: dict[str, str] = {}
@@ -264,14 +292,11 @@ def _combine(files: Sequence[tuple[Source, File]], total: Digest) -> Policy:
             seen[name] = source.name
         _disable(file, source, rules, seen)
         for allow in file.allow:
-            rule = _compile(allow, file, source)
+            rule = Rule(allow=allow, layer=file.name, changes=file.changes)
             for name in (allow.cmd,) if isinstance(allow.cmd, str) else allow.cmd:
                 rules.setdefault(name, []).append(rule)
-        for block in file.block:
-            _check_block(block, source)
         blocks += file.block
-        for wrapper in file.wrapper:
-            wrappers[wrapper.cmd] = (wrapper, _options(wrapper.opts, wrapper.cmd, source))
+        wrappers |= {wrapper.cmd: wrapper for wrapper in file.wrapper}
         # A set grows through layers; that is the one way in which a site widens a shipped rule.
         for name, members in file.sets.items():
             sets[name] = sets.get(name, frozenset()) | frozenset(members)
@@ -281,12 +306,28 @@ def _combine(files: Sequence[tuple[Source, File]], total: Digest) -> Policy:
         digest=total,
         rules={name: tuple(found) for name, found in rules.items()},
         blocks=tuple(blocks),
+        block_index=_index(blocks),
         wrappers=wrappers,
         sets=sets,
         env=env,
         paths=paths,
         trusted_dirs=trusted.trusted_dirs,
     )
+
+
+def _index(blocks: Sequence[Block]) -> dict[str, tuple[Block, ...]]:
+    """Return the blocking rules to ask for a command's name; `""` holds those to ask for any other."""
+    of_any = tuple(
+        block
+        for block in blocks
+        if not block.text and (not block.cmd or any(set(name) & set("*?[") for name in block.cmd))
+    )
+    index = {"": of_any}
+    for block in blocks:
+        for name in block.cmd:
+            if block not in of_any:
+                index[name] = (*index.get(name, of_any), block)
+    return index
 
 
 def _base_only(file: File, source: Source) -> None:
@@ -316,28 +357,33 @@ def _disable(
             )
 
 
-def _compile(allow: Allow, file: File, source: Source) -> Rule:
+def _check(source: Source, file: File) -> None:
+    """Refuse rules that cannot mean anything. (The compiled form was checked when it was made.)"""
+    for wrapper in file.wrapper:
+        _options(wrapper.opts, wrapper.cmd, source)
+    for block in file.block:
+        _check_block(block, source)
+    for allow in file.allow:
+        _check_allow(allow, source)
+
+
+def _check_allow(allow: Allow, source: Source) -> None:
     where = f"{source.name}: rule {allow.id}"
     if allow.use and allow.use not in READERS:
         raise PolicyError(f"{where}: there is no reader {allow.use!r}", hint=", ".join(READERS))
-    own = _options(allow.opts, allow.id, source)
-    overrides = {
-        name: _options(text, allow.id, source) for name, text in allow.opt_override.items()
-    }
-    every = {**own, **{k: v for each in overrides.values() for k, v in each.items()}}
-    for option in every.values():
+    usage = _options(allow.opts, allow.id, source)
+    for option in usage.values():
         _check_kind(option.kind, where)
     for text in (allow.args, *allow.args_by_sub.values()):
         for term in text.split():
             _check_kind(term.rstrip("?*+") if not term.startswith("'") else None, where)
-    return Rule(
-        allow=allow,
-        layer=file.name,
-        changes=file.changes,
-        options=own,
-        overrides=overrides,
-        every=every,
-    )
+    for group in allow.require:
+        for name in group.split("|"):
+            if name not in usage and name != "#count":
+                raise PolicyError(
+                    f"{where}: it requires {name}, which it does not accept",
+                    hint="add it to `opts`",
+                )
 
 
 def _options(text: str, rule: str, source: Source) -> Options:
@@ -368,3 +414,7 @@ def _check_block(block: Block, source: Source) -> None:
 
 def _twice(names: list[str]) -> str:
     return next(name for name in names if names.count(name) > 1)
+
+
+if __name__ == "__main__":
+    (HERE / COMPILED).write_bytes(compiled())

@@ -17,7 +17,6 @@ import hashlib
 import importlib.util
 import re
 import sys
-from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -242,7 +241,7 @@ def built() -> bytes:
 
 def stored() -> bytes:
     """Return the tables in the package; OSError where there are none."""
-    return (resources.files("sentinel.policy") / TABLES).read_bytes()
+    return (Path(__file__).parent / TABLES).read_bytes()
 
 
 def _decoded() -> _Tables | None:

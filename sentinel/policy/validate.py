@@ -77,7 +77,7 @@ def judge_plan(policy: Policy, plan: Plan, plan_digest: Digest, facts: Facts) ->
 
 def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
     """Return the verdict on one command, with its findings and the tree to show. Never raises."""
-    hits = never.search(policy.blocks, text)
+    hits = never.search(policy, text)
     blocks = tuple(
         Finding(
             verdict=Verdict.BLOCK,

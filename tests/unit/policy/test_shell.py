@@ -10,7 +10,14 @@ from sentinel.policy import grammar, shell
 
 @pytest.mark.parametrize(
     "text",
-    ["ls", "ls -l 'a b'|wc -l", "a && b || c; d", "ls 2>&1 >/dev/null", "x \"q\" \\y", "a &>/dev/null"],
+    [
+        "ls",
+        "ls -l 'a b'|wc -l",
+        "a && b || c; d",
+        "ls 2>&1 >/dev/null",
+        'x "q" \\y',
+        "a &>/dev/null",
+    ],
 )
 def test_bashlex_reads_the_structure_that_the_grammar_reads(text):
     assert shell.agrees(text, grammar.parse(text))
@@ -33,7 +40,11 @@ def test_whatever_bashlex_does_is_an_answer(text):
 
 def test_the_stored_tables_are_those_that_bashlex_builds():
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from sentinel.policy import shell; sys.stdout.buffer.write(shell.built())"],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from sentinel.policy import shell; sys.stdout.buffer.write(shell.built())",
+        ],
         capture_output=True,
         check=True,
     )
@@ -45,5 +56,7 @@ def test_a_bashlex_with_another_grammar_builds_its_own_tables():
         "from sentinel.policy import shell; t = shell._decoded(); t.grammar = 'other'; t.rows.clear();"
         "m, used = shell._import(t); assert used is not t; print(m.parse('ls | wc')[0].kind)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
     assert done.stdout.strip() == "pipeline"
