@@ -18,6 +18,8 @@ one place per process: `render()`. Text inside may be untrusted, so rendering es
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 
 class SentinelError(Exception):
     """Base; raise a leaf, so that the fault has an owner."""
@@ -74,6 +76,15 @@ class WireError(PeerError):
 
 class StoreError(SentinelError):
     """The database."""
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def first(group: BaseExceptionGroup[E]) -> E:
+    """Return one of the errors in a group, however deep it is nested."""
+    found = group.exceptions[0]
+    return first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def printable(text: str, limit: int = 4096) -> str:

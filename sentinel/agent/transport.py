@@ -126,10 +126,13 @@ class Link:
                 await self._receive(stream, window)
                 outbox.cancel()
                 beat.cancel()
-        except* grpc.aio.AioRpcError as group:
-            raise group.exceptions[0] from None
-        except* asyncio.InvalidStateError:
-            raise errors.PeerError("the stream to the hub was closed") from None
+        except ExceptionGroup as group:
+            # What the hub says may be garbage, and the disk may be full: this connection ends for it,
+            # the agent does not.
+            fault = errors.first(group)
+            if isinstance(fault, asyncio.InvalidStateError):
+                raise errors.PeerError("the stream to the hub was closed") from None
+            raise fault from None
 
     async def _send_outbox(
         self, say: Callable[[protocol.AgentMessage], Awaitable[None]], window: asyncio.Semaphore

@@ -32,7 +32,7 @@ from sentinel.protocol import Action, ActRequest, DecideRequest, ReviseRequest
 STATEMENT_BYTES = 4096
 PLAN_BYTES = 131072  # the bound of domain.Bundle.plan
 AHEAD_MS = 60_000  # how far an operator's clock may be ahead of the hub's
-LIFE_MS = 3_600_000  # an approval is for now, not for some day
+LIFE_MS = 900_000  # an approval is for now; the node refuses a longer life too
 
 
 async def decide(

@@ -110,7 +110,7 @@ class AgentDoor:
         try:
             await self._serve(session, first.attach, caller.expires_ms)
         except* errors.SentinelError as group:
-            failures.append(_first(group))
+            failures.append(errors.first(group))
         finally:
             if self.sessions.get(session.host) is session:
                 del self.sessions[session.host]
@@ -239,12 +239,6 @@ class _Unreadable(Exception):
     def __init__(self, letter: str, reason: str) -> None:
         super().__init__(reason)
         self.letter = letter
-
-
-def _first(group: BaseExceptionGroup[errors.SentinelError]) -> errors.SentinelError:
-    """Return one of the errors in a group, however deep it is nested."""
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _receipt(letter: str, reason: str) -> protocol.HubMessage:
