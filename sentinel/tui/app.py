@@ -7,16 +7,21 @@ import signal
 from collections.abc import Callable
 from typing import ClassVar
 
+from rich.console import RenderableType
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from sentinel import errors
 from sentinel.domain import Incident
 from sentinel.protocol import Page as Summaries
 from sentinel.tui import look
-from sentinel.tui.client import Answered, Client, Listed, Lost, Port, Refused, Updated
+from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Updated
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Row
+from sentinel.tui.output import ASK, Pacer, Shadow
+from sentinel.tui.port import Port
 from sentinel.tui.render import frame
 from sentinel.tui.render.frame import Options
 from sentinel.tui.screens.audit import AuditScreen
@@ -35,6 +40,7 @@ class SentinelApp(App[None]):
     """`sentinel-tui`."""
 
     CSS_PATH = "sentinel.tcss"
+    TITLE = "sentinel-tui"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         key("1", "go('incidents')", "incidents", shown=False),
@@ -57,6 +63,8 @@ class SentinelApp(App[None]):
         self._client = Client(connect, self.post_message, lambda: self._store.revision)
         self.desk = Desk(self._store, self._client.ask, clock, options)
         self._flushing = False
+        self._shadow = Shadow()
+        self._pacer = Pacer()
 
     def get_default_screen(self) -> Screen[None]:
         """Return the home screen."""
@@ -66,6 +74,7 @@ class SentinelApp(App[None]):
         """Begin to follow the hub, to tick, and to end well on a signal."""
         self.run_worker(self._client.run(), name="client")
         self.set_interval(TICK_S, self._tick)
+        self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit)
@@ -125,6 +134,11 @@ class SentinelApp(App[None]):
         # A timer or an answer may still arrive while the program ends and has no screen any more.
         for page in self._pages()[-1:]:
             page.update_view()
+            self._ask_again()
+
+    def on_page_drawn(self, message: Page.Drawn) -> None:
+        """Say when what a screen shows now has really been drawn."""
+        self.call_after_refresh(self._pacer.when_drawn, message.callback)
 
     # ---- going about
 
@@ -153,11 +167,59 @@ class SentinelApp(App[None]):
         elif name == "audit":
             self.push_screen(AuditScreen(self.desk))
         elif name == "policy":
-            # The engine and its rules cost 0.1 s and 8 MiB that the other screens need not pay.
-            from sentinel.tui.screens.policy import PolicyPage  # noqa: PLC0415
+            self._playground()
 
+    def _playground(self) -> None:
+        # The engine and its rules cost 0.1 s and 8 MiB that the other screens need not pay.
+        from sentinel.tui.screens.policy import PolicyPage  # noqa: PLC0415
+
+        try:
             self.push_screen(PolicyPage(self.desk))
+        except errors.PolicyError as error:
+            self._pages()[-1].say(f"{error.what}. {error.hint}", bad=True)
 
     def action_redraw(self) -> None:
         """Paint everything again: something else has written on this terminal."""
-        self.screen.refresh(repaint=True, layout=True)
+        self._shadow.forget()
+        self._send_frame()
+
+    # ---- the way to the terminal: `output` says what and when
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send what has changed on the screen, in place of Textual's own repaint."""
+        if self.is_headless:
+            super()._display(screen, renderable)
+        elif renderable is not None and not self._batch_count and screen is self.screen:
+            self._send_frame()
+
+    def _set_pointer_shape(self, shape: str) -> None:
+        """Say nothing of the mouse: there is none, and not every terminal swallows the sequence."""
+
+    def _send_frame(self) -> None:
+        driver = self._driver
+        if driver is None or self._closed or self.is_headless or not self._pacer.may_send():
+            return
+        strips = self.screen._compositor.render_strips()
+        data = self._shadow.update(strips, self.size.width)
+        if not data:
+            self._pacer.nothing_due()
+            return
+        self._begin_update()
+        driver.write(data + ASK)
+        self._end_update()
+        driver.flush()
+        self._pacer.sent(self._now_s())
+
+    def _ask_again(self) -> None:
+        if self._driver is not None and self._pacer.overdue(self._now_s()):
+            self._driver.write(ASK)
+            self._driver.flush()
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+    def on_cursor_position(self, _: events.CursorPosition) -> None:
+        """Take the terminal's answer: the last frame is on the screen."""
+        if self._pacer.answered():
+            self._send_frame()

@@ -9,33 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from textual.message import Message
 
 from sentinel import errors, protocol
 from sentinel.domain import Value
+from sentinel.tui.port import Port
 
 PAGE = 200
 PAGES = 5  # as many as the store keeps
 WAITING = 64  # requests that may wait
 SILENCE_S = 20.0  # the hub gives a sign of life every 5 s; then the connection is only a pretence
 BACKOFF_S = (0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
-
-
-class Port(Protocol):
-    """What the client needs of a hub: `rpc.OperatorsClient` is one, the recording is another."""
-
-    async def call(self, request: Value) -> Value:
-        """Return the reply to `request`; OperatorError, ConflictError or PeerError where it fails."""
-
-    def watch(self, since: int) -> AsyncIterator[protocol.Update]:
-        """Yield what changed after `since`, then what changes, until PeerError."""
-
-    async def close(self) -> None:
-        """Let the connection go."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ from sentinel.domain import (
     Value,
     Verdict,
 )
-from sentinel.errors import OperatorError
+from sentinel.errors import OperatorError, WireError
 from sentinel.protocol import DecideRequest
 
 LIFE_MS = 15 * 60 * 1000  # a statement is good for so long, and no node takes an older one
@@ -53,7 +53,7 @@ class Offer(Value, frozen=True, kw_only=True):
 def offer(incident: Incident, hub_mode: Mode) -> Offer:
     """Return what may be decided on `incident` at a hub that permits `hub_mode`."""
     plan, judgement = incident.plan, incident.judgement
-    digest = canonical.digest_of(plan) if plan else Digest("")
+    digest = _digest(plan)
     steps = _steps(plan, judgement)
     both_live = incident.report.mode is Mode.LIVE and hub_mode is Mode.LIVE
     return Offer(
@@ -64,6 +64,14 @@ def offer(incident: Incident, hub_mode: Mode) -> Offer:
         refusal=_refusal(incident, digest, steps),
         caution=_caution(steps),
     )
+
+
+def _digest(plan: Plan | None) -> Digest:
+    """Return the digest of the plan as it is shown; of what has no canonical bytes, none."""
+    try:
+        return canonical.digest_of(plan) if plan else Digest("")
+    except WireError:
+        return Digest("")
 
 
 def _steps(plan: Plan | None, judgement: PlanJudgement | None) -> tuple[Step, ...]:
@@ -167,7 +175,8 @@ def request(
     plan, judgement = incident.plan, incident.judgement
     if plan is None or judgement is None:
         raise OperatorError("there is no judged plan to decide on", hint="wait, or take over")
-    if canonical.digest_of(plan) != incident.plan_digest:
+    digest = _digest(plan)
+    if digest != incident.plan_digest:
         raise OperatorError("the plan is not the one that its digest names", hint="read it again")
     if choice is Choice.REJECT and not reason.strip():
         raise OperatorError("a rejection needs a reason", hint="the next person reads it")
@@ -176,7 +185,7 @@ def request(
         incident=incident.summary.id,
         event=incident.report.event,
         host=incident.summary.host,
-        plan=canonical.digest_of(plan),
+        plan=digest,
         policy=judgement.policy,
         challenge=incident.report.challenge,
         mode=mode,

@@ -65,9 +65,14 @@ def line(*parts: Piece | str) -> Line:
     return tuple(text(part) if isinstance(part, str) else part for part in parts)
 
 
+def cells_of(value: str) -> int:
+    """Return how many cells `value` takes; the usual case does not look at every character."""
+    return len(value) if value.isascii() else cell_len(value)
+
+
 def width(of: Line) -> int:
     """Return how many cells `of` takes."""
-    return sum(cell_len(piece.text) for piece in of)
+    return sum(cells_of(piece.text) for piece in of)
 
 
 def plain(of: Line) -> str:
@@ -86,7 +91,7 @@ def clip(of: Line, cells: int) -> Line:
     for piece in of:
         head = _take(piece.text, room)
         kept.append(Piece(head, piece.tone))
-        room -= cell_len(head)
+        room -= cells_of(head)
         if head != piece.text:
             break
     return (*kept, Piece(ELLIPSIS, kept[-1].tone))
@@ -140,13 +145,13 @@ def _broken(value: SafeStr, room: int) -> list[SafeStr]:
     current: str | None = None
     for word in value.split(" "):
         candidate = word if current is None else f"{current} {word}"
-        if cell_len(candidate) <= room:
+        if cells_of(candidate) <= room:
             current = candidate
             continue
         if current is not None:
             rows.append(SafeStr(current))
         current = word
-        while cell_len(current) > room:
+        while cells_of(current) > room:
             head = _take(SafeStr(current), room)
             rows.append(head)
             current = current[len(head) :]
@@ -159,7 +164,7 @@ def _take(value: SafeStr, cells: int) -> SafeStr:
         return SafeStr(value[: max(0, cells)])
     used = 0
     for index, char in enumerate(value):
-        used += cell_len(char)
+        used += cells_of(char)
         if used > cells:
             return SafeStr(value[:index])
     return value
@@ -211,4 +216,4 @@ def to_ascii(of: Line) -> Line:
 
 
 def _ascii(value: SafeStr) -> SafeStr:
-    return SafeStr("".join(c if c.isascii() else _ASCII.get(c, "?" * cell_len(c)) for c in value))
+    return SafeStr("".join(c if c.isascii() else _ASCII.get(c, "?" * cells_of(c)) for c in value))

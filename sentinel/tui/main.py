@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sentinel import errors, process, rpc
 from sentinel.trust import identity
-from sentinel.tui import recorded
-from sentinel.tui.client import Port
+from sentinel.tui.port import Port
+from sentinel.tui.recorded import RecordedHub
+from sentinel.tui.recording import load
 from sentinel.tui.render.frame import Options
 
 # What a terminal that was left in a strange state (kill -9, a lost link) needs to be itself again.
@@ -87,13 +88,13 @@ def _environment() -> None:
 
 def _demo() -> tuple[Callable[[], Port], Callable[[], int]]:
     """Return the recording as a hub, and a clock that starts when the recording does."""
-    recording = recorded.load()
+    recording = load()
     begun_ms = process.now_ms()
 
     def clock() -> int:
         return recording.at_ms + process.now_ms() - begun_ms
 
-    hub = recorded.RecordedHub(recording, clock)
+    hub = RecordedHub(recording, clock)
     return (lambda: hub), clock
 
 

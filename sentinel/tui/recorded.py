@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import importlib.resources
 import itertools
 from collections.abc import AsyncIterator, Callable
 
@@ -17,11 +16,8 @@ import msgspec
 
 from sentinel import canonical, errors, protocol
 from sentinel.domain import (
-    Admission,
-    AgentStatus,
     AuditRecord,
     Choice,
-    CommandResult,
     Digest,
     Incident,
     Mode,
@@ -30,9 +26,10 @@ from sentinel.domain import (
     State,
     Statement,
     Value,
-    Verification,
+    Verdict,
 )
 from sentinel.lifecycle import TERMINAL, Event, advance
+from sentinel.tui.recording import Recording, Step, rehearsal
 
 SIGN_OF_LIFE_S = 5.0
 STATEMENT_BYTES = 8192
@@ -42,46 +39,6 @@ _ACTS = {
     protocol.Action.TAKE_OVER: Event.TAKEN_OVER,
     protocol.Action.CLOSE: Event.CLOSED_BY_HAND,
 }
-
-
-class Step(Value, frozen=True, kw_only=True):
-    """What happens to an incident `after_ms` after the step before."""
-
-    after_ms: int
-    state: State
-    stage: Stage
-    action: str
-    actor: str
-    text: str
-    admission: Admission | None = None
-    result: CommandResult | None = None
-    verification: Verification | None = None
-    challenge: str | None = None  # the node's fresh one, after a rehearsal
-
-
-class Recorded(Value, frozen=True, kw_only=True):
-    """An incident and what follows, by itself or upon an approval."""
-
-    incident: Incident
-    alone: tuple[Step, ...] = ()
-    rehearsal: tuple[Step, ...] = ()
-    live: tuple[Step, ...] = ()
-
-
-class Recording(Value, frozen=True, kw_only=True):
-    """A whole recorded hub. `at_ms` is when the recording begins: the demo's clock starts there."""
-
-    at_ms: int
-    status: protocol.HubStatus
-    incidents: tuple[Recorded, ...]
-    agents: tuple[AgentStatus, ...]
-    audit: tuple[AuditRecord, ...]
-
-
-def load() -> Recording:
-    """Return the recording that is part of the package."""
-    data = importlib.resources.files("sentinel.tui").joinpath("recorded.json").read_bytes()
-    return msgspec.json.decode(data, type=Recording)
 
 
 class RecordedHub:
@@ -124,10 +81,10 @@ class RecordedHub:
                 return self._agents()
             case protocol.AuditRequest():
                 return self._audit_page(request)
+            case protocol.ReviseRequest():
+                return self._revise(request)
             case _:
-                raise errors.OperatorError(
-                    "the recording cannot judge a new plan", hint="try it with `sentinel demo`"
-                )
+                raise errors.OperatorError(f"the recording knows no {type(request).__name__}")
 
     async def watch(self, since: int) -> AsyncIterator[protocol.Update]:
         """Yield the status, what changed after `since`, and then the recording as it plays."""
@@ -269,6 +226,7 @@ class RecordedHub:
         incident = self._get(statement.incident)
         self._check(statement, incident)
         approved = statement.choice is Choice.APPROVE
+        follows = self._continuation(statement, incident) if approved else ()
         event = Event.APPROVED if approved else Event.REJECTED
         move = Move(
             at_ms=self._clock(),
@@ -283,11 +241,60 @@ class RecordedHub:
             incident, decision=statement, decider=statement.operator, results=(), admission=None
         )
         after = self._moved(decided, move)
-        if approved:
-            recorded = self._by_id[statement.incident]
-            live = statement.mode is Mode.LIVE
-            self._play(statement.incident, recorded.live if live else recorded.rehearsal)
+        self._play(statement.incident, follows)
         return after
+
+    def _continuation(self, statement: Statement, incident: Incident) -> tuple[Step, ...]:
+        """Return what follows an approval: a rehearsal is made up, a live run was recorded."""
+        if statement.mode is Mode.DRY_RUN:
+            return tuple(rehearsal(incident))
+        recorded = self._by_id[statement.incident]
+        if not recorded.live or recorded.incident.plan_digest != statement.plan:
+            raise errors.OperatorError(
+                "no live run of this plan was recorded", hint="rehearse it: press t"
+            )
+        return recorded.live
+
+    def _revise(self, request: protocol.ReviseRequest) -> Incident:
+        """Strike commands; what a new command is worth only a hub can say."""
+        incident = self._get(request.incident)
+        self._as_seen(incident, request.revision)
+        plan, judgement = incident.plan, incident.judgement
+        assert plan is not None
+        assert judgement is not None
+        known = dict(zip((c.text for c in plan.commands), judgement.commands, strict=True))
+        unknown = [c.text for c in request.commands if c.text not in known]
+        if unknown or not request.commands:
+            raise errors.OperatorError(
+                "the recording can only strike commands", hint="edit them with `sentinel demo`"
+            )
+        operator = self._recording.status.operator
+        revised = msgspec.structs.replace(
+            plan, revision=plan.revision + 1, author=operator, commands=request.commands
+        )
+        digest = canonical.digest_of(revised)
+        kept = tuple(known[command.text] for command in request.commands)
+        worst = max((each.verdict for each in kept), key=list(Verdict).index)
+        judged = msgspec.structs.replace(judgement, plan=digest, verdict=worst, commands=kept)
+        advance(incident.summary.state, Event.REVISED)
+        runnable = any(each.verdict is Verdict.ALLOW for each in kept)
+        after = msgspec.structs.replace(
+            incident,
+            plan=revised,
+            plan_digest=digest,
+            judgement=judged,
+            summary=msgspec.structs.replace(incident.summary, verdict=worst),
+            results=(),
+        )
+        move = Move(
+            at_ms=self._clock(),
+            stage=Stage.VALIDATE,
+            action=Event.REVISED.value,
+            actor=f"operator:{operator}",
+            state=State.AWAITING if runnable else State.REFUSED,
+            text=f"plan revision {revised.revision} by {operator}",
+        )
+        return self._moved(after, move)
 
     def _check(self, statement: Statement, incident: Incident) -> None:
         """Raise ConflictError unless `statement` is about the incident as it is now."""
@@ -313,10 +320,7 @@ class RecordedHub:
 
     def _act(self, request: protocol.ActRequest) -> Incident:
         incident = self._get(request.incident)
-        if incident.summary.revision != request.revision:
-            raise errors.ConflictError(
-                "the incident has changed since you read it", hint="read it again"
-            )
+        self._as_seen(incident, request.revision)
         event = _ACTS[request.action]
         operator = self._recording.status.operator
         move = Move(
@@ -328,3 +332,10 @@ class RecordedHub:
             text=f"{event.value} by {operator}: {request.note}",
         )
         return self._moved(incident, move)
+
+    @staticmethod
+    def _as_seen(incident: Incident, revision: int) -> None:
+        if incident.summary.revision != revision:
+            raise errors.ConflictError(
+                "the incident has changed since you read it", hint="read it again"
+            )

@@ -36,7 +36,7 @@ def safe(text: str, limit: int = LIMIT) -> SafeStr:
     """
     if len(text) <= limit:
         return _visible(text)
-    return SafeStr(f"{_visible(text[:limit])}… ({len(text) - limit} more characters)")
+    return SafeStr(f"{_visible(text[:limit])}... ({len(text) - limit} more characters)")
 
 
 def _visible(text: str) -> SafeStr:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from rich.cells import cell_len
-
-from sentinel.domain import Finding, Judgement, Node, Span, Verdict
+from sentinel.domain import MAX_COMMAND_CHARS, Finding, Judgement, Node, Span, Verdict
 from sentinel.tui import look
-from sentinel.tui.line import Line, Piece, Tone, clip, line, pad, spread, text, wrap
+from sentinel.tui.line import Line, Piece, Tone, cells_of, clip, line, pad, spread, text, wrap
 from sentinel.tui.safe import SafeStr, glyphs, named, plain_ascii
 
+MAX_STRANGE = 8  # sorts of characters that are named one by one
 NODE_COLUMN = 7  # the word of the verdict
 _MARK_TONE = {Verdict.REVIEW: Tone.REVIEW, Verdict.BLOCK: Tone.BAD}
 
@@ -50,9 +49,10 @@ def source(
 
     `first` stands before it; `here` is the span that the cursor is on.
     """
-    marks = verdicts(command, judgement)
-    shown = glyphs(command)
-    indent = sum(cell_len(piece.text) for piece in first)
+    cut = command[:MAX_COMMAND_CHARS]  # a longer one never came over the wire
+    marks = verdicts(cut, judgement)
+    shown = glyphs(cut)
+    indent = sum(cells_of(piece.text) for piece in first)
     room = max(8, cells - indent)
     rows: list[Line] = []
     for start, end in _broken(shown, room):
@@ -61,7 +61,7 @@ def source(
         body = [Piece(shown[i], _tone(marks[i], i, here)) for i in part]
         rows.append((*head, *_merged(body)))
         under = [
-            text(look.VERDICT_MARK[marks[i]] * cell_len(shown[i]), _mark_tone(marks[i]))
+            text(look.VERDICT_MARK[marks[i]] * cells_of(shown[i]), _mark_tone(marks[i]))
             for i in part
         ]
         if any(marks[i] is not Verdict.ALLOW for i in part):
@@ -84,12 +84,12 @@ def _broken(shown: list[SafeStr], room: int) -> list[tuple[int, int]]:
     ranges: list[tuple[int, int]] = []
     start = used = 0
     for index, glyph in enumerate(shown):
-        size = cell_len(glyph)
+        size = cells_of(glyph)
         if used + size > room and index > start:
             near = [i + 1 for i in range(max(start, index - room // 2), index) if shown[i] == " "]
             cut = near[-1] if near else index
             ranges.append((start, cut))
-            start, used = cut, sum(cell_len(shown[i]) for i in range(cut, index))
+            start, used = cut, sum(cells_of(shown[i]) for i in range(cut, index))
         used += size
     return [*ranges, (start, len(shown))] if shown else []
 
@@ -113,21 +113,26 @@ def finding_line(finding: Finding, indent: int, cells: int) -> list[Line]:
 
 
 def worst_findings(judgement: Judgement) -> list[Finding]:
-    """Return the findings that are not `allow`, the worst first, each rule once."""
-    seen: set[str] = set()
+    """Return the findings that are not `allow`, the worst first, each thing said once."""
+    seen: set[tuple[str, str]] = set()
     chosen: list[Finding] = []
     for verdict in (Verdict.BLOCK, Verdict.REVIEW):
         for finding in judgement.findings:
-            if finding.verdict is verdict and finding.rule not in seen:
-                seen.add(finding.rule)
+            said = (finding.rule, finding.reason)
+            if finding.verdict is verdict and said not in seen:
+                seen.add(said)
                 chosen.append(finding)
     return chosen
 
 
-def strange(command: str) -> list[Line]:
-    """Return one line for each sort of character in `command` that is not what it may seem."""
+def strange(command: str, cells: int, *, first: Line = ()) -> list[Line]:
+    """Return a line for each sort of character in `command` that is not what it may seem."""
     found = dict.fromkeys(char for char in command if not plain_ascii(char))
-    return [line(text(f"holds {named(char)}", Tone.REVIEW)) for char in list(found)[:8]]
+    lines: list[Line] = []
+    for char in list(found)[:MAX_STRANGE]:
+        lines += wrap(f"holds {named(char)}", cells, Tone.REVIEW, first=first)
+    more = len(found) - MAX_STRANGE
+    return lines if more <= 0 else [*lines, *wrap(f"and {more} more", cells, first=first)]
 
 
 # ---------------------------------------------------------------- the tree
@@ -206,7 +211,7 @@ def explanation(command: str, node: Node, judgement: Judgement, cells: int) -> l
     layer = f"  layer {same[0].layer}" if same and same[0].layer else ""
     head = line(
         *look.verdict(node.verdict),
-        text(f"  {node.rule or 'as bad as its worst part'}", Tone.STRONG),
+        text(f"  {node.rule or 'no finding of its own'}", Tone.STRONG),
         text(layer, Tone.DIM),
         text(f"  {node.kind}, characters {node.span[0]}–{node.span[1]}", Tone.DIM),
     )
@@ -218,5 +223,4 @@ def explanation(command: str, node: Node, judgement: Judgement, cells: int) -> l
             head = line(text("  allowed if: ", Tone.DIM))
             rows += wrap(finding.allow_if, cells, first=head)
     start, end = node.span
-    rows += [line("  ", *odd) for odd in strange(command[start:end])[:2]]
-    return rows
+    return rows + strange(command[start:end], cells, first=line("  "))

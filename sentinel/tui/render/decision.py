@@ -37,7 +37,7 @@ def _step(number: int, step: Step, mode: Mode, cells: int) -> list[Line]:
     will = text(runs if step.runs else "SKIP", Tone.STRONG if step.runs else Tone.DIM)
     head = line(f"{number:>2} ", *word, gap, will, "  ")
     lines = render_command.source(step.command.text, step.judgement, cells, first=head)
-    lines += [line(" " * 18, *odd) for odd in render_command.strange(step.command.text)]
+    lines += render_command.strange(step.command.text, cells, first=line(" " * 18))
     if step.reason:
         lines += wrap(f"skipped: {step.reason}", cells, Tone.REVIEW, first=line(" " * 18))
     return lines

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sentinel.domain import Mode, Value
 from sentinel.tui import human
-from sentinel.tui.line import EMPTY, Line, Tone, clip, joined, line, pad, spread, text
+from sentinel.tui.line import EMPTY, Line, Tone, clip, joined, line, pad, spread, text, width
 from sentinel.tui.store import Phase, Snapshot, stale
 
 KEY_WORDS = {
@@ -64,8 +64,16 @@ def header(
 ) -> Line:
     """Return the first line: where one is, and how the hub is."""
     tag = line(text(" DEMO ", Tone.ALARM)) if options.demo else EMPTY
-    left = (*tag, text(" " + " > ".join(path), Tone.BAR))
-    return spread(left, _hub(snapshot, now_ms, options), cells, Tone.BAR)
+    right = _hub(snapshot, now_ms, options)
+    left = _trail(tag, path)
+    while len(path) > 1 and width(left) + width(right) >= cells:
+        path = path[1:]  # where one is matters more than how one came there
+        left = _trail(tag, path)
+    return spread(left, right, cells, Tone.BAR)
+
+
+def _trail(tag: Line, path: Sequence[str]) -> Line:
+    return (*tag, text(" " + " > ".join(path), Tone.BAR))
 
 
 def _hub(snapshot: Snapshot, now_ms: int, options: Options) -> Line:
@@ -91,14 +99,14 @@ def _away(snapshot: Snapshot, now_ms: int) -> str:
     return f"{since}: retry in {-(-wait // 1000)}s  READ ONLY"
 
 
-def banner(snapshot: Snapshot, now_ms: int, options: Options) -> str:
-    """Return the sentence that everybody has to know now, or nothing: the hub is away, a demo runs."""
+def banner(snapshot: Snapshot, now_ms: int) -> str:
+    """Return the sentence that everybody has to know now, or nothing: the hub is away."""
     link = snapshot.link
     if link.phase is Phase.LOST:
         return f"hub unreachable: {link.why}"
     if stale(link, now_ms) and link.phase is Phase.UP:
         return "hub silent: what is shown may no longer be true"
-    return "recorded incidents: nothing here runs on any host" if options.demo else ""
+    return ""
 
 
 def read_only(snapshot: Snapshot, now_ms: int, options: Options) -> str:

@@ -28,14 +28,13 @@ from sentinel.tui.line import (
     joined,
     line,
     rule,
-    spread,
     text,
     width,
     wrap,
 )
 from sentinel.tui.render import command as render_command
 
-OUTPUT_LINES = 8  # of one command's output on the incident screen; the rest is one key away
+OUTPUT_LINES = 5  # of one command's output on the incident screen; the rest is one key away
 NARROW = 84
 _SHORT = {Stage.TRANSPORT: "send", Stage.VALIDATE: "judge"}
 _AT = {
@@ -57,7 +56,10 @@ def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
     """Return what stays in sight: state, age, whose turn it is, and the nine stages."""
     summary = incident.summary
     age = human.age(now_ms - summary.opened_ms)
-    words = f"  {age} old: {look.STATE_MEANING[summary.state]}"
+    meaning = look.STATE_MEANING[summary.state]
+    if summary.state is State.AWAITING and _rehearsal(incident):
+        meaning = f"rehearsed, nothing was changed; {meaning}"
+    words = f"  {age} old: {meaning}"
     head = line(look.severity(summary.severity), "  ", look.state(summary.state), words)
     return [clip(head, cells), stages(incident, cells)]
 
@@ -150,8 +152,7 @@ def _what(incident: Incident, cells: int) -> list[Row]:
     bars = human.spark(anomaly.samples, max(0, cells - 34))
     times = f", reported {incident.summary.count}×" if incident.summary.count > 1 else ""
     span = human.duration(max(0, anomaly.detected_ms - anomaly.since_ms))
-    beside = line(text(f"above for {span}{times}", Tone.DIM))
-    lines.append(spread(line(text(bars)), beside, cells))
+    lines.append(line(text(bars), text(f"  above for {span}{times}", Tone.DIM)))
     shown = context.processes[: 2 if cells < NARROW else 5]
     lines += [clip(_process(process), cells) for process in shown]
     for note in context.incomplete[:3]:
@@ -319,7 +320,10 @@ def output_lines(result: CommandResult, limit: int) -> list[Line]:
     for name, stream in (("|", result.stdout), ("!", result.stderr)):
         # split, not splitlines: a form feed or U+2028 in an output is shown, it makes no line.
         rest = stream.removesuffix("\n").split("\n", limit) if stream else []
-        lines += [line(text(f"{name} ", Tone.DIM), text(part)) for part in rest[:limit]]
+        # A tab is layout here and harmless once it is blanks; everything else that acts is escaped.
+        lines += [
+            line(text(f"{name} ", Tone.DIM), text(part.expandtabs())) for part in rest[:limit]
+        ]
     if result.truncated_bytes:
         cut = f"the node cut {human.size(result.truncated_bytes)} of output"
         lines.append(line(text(cut, Tone.WARN)))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sentinel.domain import Summary
+from functools import lru_cache
+
+from sentinel.domain import State, Summary
+from sentinel.lifecycle import TERMINAL
+from sentinel.protocol import HubStatus
 from sentinel.tui import human, look
 from sentinel.tui.line import Line, Tone, cell, clip, line, pad, text
 from sentinel.tui.store import Snapshot
@@ -27,11 +31,18 @@ def titles(cells: int) -> Line:
 
 def row(summary: Summary, now_ms: int, cells: int) -> Line:
     """Return one incident."""
+    return _aged(summary, human.age(now_ms - summary.opened_ms), cells)
+
+
+@lru_cache(
+    maxsize=256
+)  # a few screens of them: every second each is looked at, and few have changed
+def _aged(summary: Summary, age: str, cells: int) -> Line:
     widths = _widths(cells)
     times = f"{summary.count}× " if summary.count > 1 else ""
     columns = [
         cell(human.short_id(summary.id), widths[0]),
-        cell(f"{human.age(now_ms - summary.opened_ms):>4}", widths[1]),
+        cell(f"{age:>4}", widths[1]),
         pad(line(look.severity(summary.severity)), widths[2]),
         cell(summary.host, widths[3]),
         cell(look.kind(summary.kind), widths[4]),
@@ -50,11 +61,11 @@ def _row(columns: list[Line]) -> Line:
 
 
 def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> Line:
-    """Return what stands above the list: the hub's own counts, what of it is shown, the engine."""
+    """Return what stands above the list: how much there is, what of it is shown, the engine."""
     status = snapshot.status
     if status is None:
         return line(" nothing is known yet")
-    words = [f"{status.open_incidents} open", f"{status.need_decision} need you"]
+    words = [f"{_open(snapshot, status)} open", f"{_to_decide(snapshot, status)} to decide"]
     words.append(f"nodes {status.nodes_connected}/{status.nodes}")
     if filtered:
         words.append(f"/{filtered} shows {shown}")
@@ -68,6 +79,17 @@ def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> Lin
         note = f": {status.engine_note}" if status.engine_note else ""
         engine = text(f"engine NOT READY{note}", Tone.WARN)
     return line(text(f" {'  '.join(words)}  ", Tone.STRONG), engine)
+
+
+def _open(snapshot: Snapshot, status: HubStatus) -> int:
+    """Return how many are open: from the list where it is whole, for the hub's count comes later."""
+    known = sum(s.state not in TERMINAL for s in snapshot.summaries)
+    return status.open_incidents if snapshot.more else known
+
+
+def _to_decide(snapshot: Snapshot, status: HubStatus) -> int:
+    known = sum(s.state is State.AWAITING for s in snapshot.summaries)
+    return status.need_decision if snapshot.more else known
 
 
 def empty(snapshot: Snapshot, filtered: str) -> str:

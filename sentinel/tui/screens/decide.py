@@ -24,11 +24,10 @@ from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, Tone, line, rule, text
 from sentinel.tui.render import decision as render
 from sentinel.tui.screens.page import Page, key
-from sentinel.tui.widgets.entry import Entry
+from sentinel.tui.widgets.entry import NEVER_S, Entry
 from sentinel.tui.widgets.lines import Browser, Lines
 
 _HEX = frozenset("0123456789abcdef")
-_NEVER = float("inf")
 
 
 class DecidePage(Page):
@@ -127,8 +126,8 @@ class DecidePage(Page):
 
     def _disarm(self) -> None:
         for entry in (self._digest, self._reason):
-            entry.arm(_NEVER)
-        self.call_after_refresh(self._arm)
+            entry.arm(NEVER_S)
+        self.post_message(self.Drawn(self._arm))
 
     def _arm(self) -> None:
         now_s = Message().time
@@ -157,6 +156,7 @@ class DecidePage(Page):
         self._digest.clear()
         self._disarm()
         self.say("")
+        self.update_view()
 
     def action_field(self) -> None:
         """Go to the other field."""
@@ -193,6 +193,7 @@ class DecidePage(Page):
             self.say(complaint, bad=True)
         else:
             self._send()
+        self.update_view()
 
     def _complaint(self) -> str:
         """Return why this cannot be decided now, the most fundamental reason first."""
@@ -232,7 +233,7 @@ class DecidePage(Page):
                 reason=self._reason.value.strip(),
                 now_ms=self.desk.clock(),
             )
-        except errors.OperatorError as error:
+        except errors.SentinelError as error:
             self.say(f"{error.what}: {error.hint}", bad=True)
             return
         self.ask(self._sent)
@@ -258,3 +259,4 @@ class DecidePage(Page):
         if isinstance(message.error, errors.ConflictError):
             self.ask(GetRequest(incident=self._subject))
         super().refused(message)
+        self.update_view()

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from sentinel import errors
 from sentinel.domain import Choice, Incident, Mode, State, Verdict
 from sentinel.lifecycle import TRANSITIONS, Event
 from sentinel.protocol import Action
@@ -39,6 +40,7 @@ class IncidentPage(Page):
         ),
         key("r", "reject", "reject", "reject the plan with a reason"),
         key("n", "next", "next finding", "go to the next command that is not allowed"),
+        key("e", "revise", "strike/edit", "strike or change commands: a new revision"),
         key("p", "again", "another plan", "ask the engine for another plan"),
         key("m", "take", "take over", "take it over: no plan, a person does it"),
         key("c", "close", "close", "close it with a note on what was done"),
@@ -50,6 +52,7 @@ class IncidentPage(Page):
         self._subject = incident
         self._top = Lines(desk.paint, id="top")
         self._doc = Browser(desk.paint, id="doc")
+        self._offered: decide.Offer | None = None
         self._shown_running = False  # as it was shown last
 
     @property
@@ -84,6 +87,14 @@ class IncidentPage(Page):
             self._shown_running = not self._shown_running
             self._doc.action_edge(-1)
 
+    def hint(self) -> str:
+        """Return why there is no approve key where one would look for it."""
+        incident = self.incident
+        if incident is None or incident.summary.state is not State.AWAITING:
+            return ""
+        refusal = self._refusal(incident)
+        return f"cannot be approved: {refusal}" if refusal else ""
+
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open the command, or what it printed."""
         incident = self.incident
@@ -112,7 +123,7 @@ class IncidentPage(Page):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the incident's state and the plan permit, and nothing while read-only."""
         incident = self.incident
-        if action in ("approve", "reject", *_ACTIONS):
+        if action in ("approve", "reject", "revise", *_ACTIONS):
             if incident is None or self.desk.read_only:
                 return False
             return self._may(action, incident)
@@ -121,10 +132,18 @@ class IncidentPage(Page):
     def _may(self, action: str, incident: Incident) -> bool:
         state = incident.summary.state
         if action == "approve":
-            return not decide.offer(incident, Mode.DRY_RUN).refusal
+            return not self._refusal(incident)
         if action == "reject":
             return state is State.AWAITING
+        if action == "revise":
+            return Event.REVISED in TRANSITIONS[state] and incident.plan is not None
         return _ACTIONS[action][1] in TRANSITIONS[state]
+
+    def _refusal(self, incident: Incident) -> str:
+        """Return why the plan cannot be approved; worked out once for each form of the incident."""
+        if self._offered is None or self._offered.incident is not incident:
+            self._offered = decide.offer(incident, Mode.DRY_RUN)
+        return self._offered.refusal
 
     def action_approve(self) -> None:
         """Open the statement; nothing is decided by this key."""
@@ -133,6 +152,18 @@ class IncidentPage(Page):
     def action_reject(self) -> None:
         """Open the rejection; nothing is decided by this key."""
         self.app.push_screen(DecidePage(self.desk, self._subject, Choice.REJECT))
+
+    def action_revise(self) -> None:
+        """Open the plan's commands to strike and to change; nothing changes by this key."""
+        incident = self.incident
+        if incident is not None:
+            # The policy engine costs 0.1 s and 8 MiB that reading an incident need not pay.
+            from sentinel.tui.screens.revise import RevisePage  # noqa: PLC0415
+
+            try:
+                self.app.push_screen(RevisePage(self.desk, incident))
+            except errors.PolicyError as error:
+                self.say(f"{error.what}. {error.hint}", bad=True)
 
     def action_again(self) -> None:
         """Open the question whether another plan is wanted."""

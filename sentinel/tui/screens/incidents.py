@@ -96,10 +96,10 @@ class IncidentsPage(Page):
         at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
         self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
 
-    def banner(self) -> str:
-        """Return what is known of the incident under the cursor in full, or what everybody must know."""
+    def hint(self) -> str:
+        """Return the evidence of the incident under the cursor, in full."""
         at = next((s for s in self._shown if s.id == self._list.stop), None)
-        return super().banner() or (at.evidence if at else "")
+        return at.evidence if at else ""
 
     def on_browser_moved(self, _: Browser.Moved) -> None:
         """Show the evidence of the row under the cursor."""
@@ -117,6 +117,7 @@ class IncidentsPage(Page):
             self.say(f"{error.what}: {error.hint}", bad=True)
             return
         self.say("")
+        self.update_view()
 
     def on_entry_submitted(self, _: Entry.Submitted) -> None:
         """Keep the filter and go back to the list."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -38,6 +39,12 @@ class Page(Screen[None]):
 
     class Help(Message):
         """The help of this screen is wanted."""
+
+    @dataclass
+    class Drawn(Message):
+        """`callback` is to be called when what is shown now has been drawn by the terminal."""
+
+        callback: Callable[[], None]
 
     def __init__(self, desk: Desk) -> None:
         """Build over `desk`."""
@@ -107,8 +114,8 @@ class Page(Screen[None]):
         yield self._foot
 
     def on_mount(self) -> None:
-        """Show what is known."""
-        self.update_view()
+        """Show what is known, once there is room for it."""
+        self.call_after_refresh(self.update_view)
 
     def on_screen_resume(self) -> None:
         """Show what has changed while another screen was on top."""
@@ -120,24 +127,33 @@ class Page(Screen[None]):
 
     def update_view(self) -> None:
         """Bring everything up to date; what did not change is not painted again."""
-        if not self.is_mounted or self.size.width == 0:
-            return
+        if not self.is_mounted or self._head.size.width != self.size.width:
+            return  # nothing is laid out yet: `on_resize` comes back
         desk, now_ms, cells = self.desk, self.desk.clock(), self.size.width
         snapshot = desk.snapshot
         self._head.show([frame.header(self.path(), snapshot, now_ms, desk.options, cells)])
         self.draw()
-        words = self._notice or self.banner()
-        self._note.show([frame.notice(words, cells, bad=self._bad)])
+        self._show_note()
         self._foot.show([frame.footer(self.key_list(), cells)])
 
-    def banner(self) -> str:
+    def _show_note(self) -> None:
+        words = self._notice or self.banner()
+        self._note.show([frame.notice(words, self.size.width, bad=self._bad)])
+
+    def hint(self) -> str:
         """Return what stands on the status line while nothing else has to be said."""
-        return frame.banner(self.desk.snapshot, self.desk.clock(), self.desk.options)
+        return ""
+
+    def banner(self) -> str:
+        """Return the status line: the hub's trouble first, then the screen's own words."""
+        demo = "recorded incidents: nothing here runs on any host" if self.desk.options.demo else ""
+        trouble = frame.banner(self.desk.snapshot, self.desk.clock())
+        return trouble or self.hint() or demo
 
     def say(self, words: str, *, bad: bool = False) -> None:
         """Put a sentence on the status line; an empty one gives it back to the banner."""
         self._notice, self._bad = words, bad
-        self.update_view()
+        self._show_note()
 
     def key_list(self) -> list[Key]:
         """Return the keys that work here now, this screen's own first."""

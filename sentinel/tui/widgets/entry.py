@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rich.cells import cell_len
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sentinel.tui.line import Tone, line, text
+from sentinel.tui.line import Tone, cells_of, line, text
 from sentinel.tui.widgets.paint import Paint
 
 MAX_CHARS = 400
+NEVER_S = float("inf")
 
 
 class Entry(Widget, can_focus=True):
@@ -53,8 +53,12 @@ class Entry(Widget, can_focus=True):
         self._armed_s = 0.0
 
     def arm(self, at_s: float) -> None:
-        """Take only keys pressed after `at_s`: the earlier ones were meant for another screen."""
+        """Take only keys pressed after `at_s`: the earlier ones were meant for another screen.
+
+        There is no cursor as long as that lies ahead: what shows none takes none.
+        """
         self._armed_s = at_s
+        self.refresh()
 
     @property
     def value(self) -> str:
@@ -80,7 +84,7 @@ class Entry(Widget, can_focus=True):
         if event.key == "enter":
             self.post_message(self.Submitted(self))
         elif char is not None and self.check_consume_key(event.key, char):
-            self._insert(char)
+            self.type(char)
         elif not self._edit(event.key):
             return
         event.stop()
@@ -90,9 +94,10 @@ class Entry(Widget, can_focus=True):
         """Take the printable characters of what was pasted."""
         event.stop()
         one_line = " ".join(event.text[: 4 * self._limit].split())
-        self._insert("".join(c for c in one_line if c.isprintable() and self._accepts(c)))
+        self.type("".join(c for c in one_line if c.isprintable() and self._accepts(c)))
 
-    def _insert(self, typed: str) -> None:
+    def type(self, typed: str) -> None:
+        """Put `typed` where the cursor is."""
         room = self._limit - len(self._text)
         typed = typed[: max(0, room)]
         self._text = self._text[: self._at] + typed + self._text[self._at :]
@@ -141,11 +146,11 @@ class Entry(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return the label, the text around the cursor, and the cursor itself while it is here."""
         head = line(text(f"{self._label} > ", Tone.STRONG if self.has_focus else Tone.DIM))
-        room = max(1, self.size.width - cell_len(f"{self._label} > ") - 1)
+        room = max(1, self.size.width - cells_of(f"{self._label} > ") - 1)
         start = max(0, self._at - room + 1)
         before, under = self._text[start : self._at], self._text[self._at : self._at + 1]
         after = self._text[self._at + 1 : start + room]
-        if not self.has_focus:
+        if not self.has_focus or self._armed_s == NEVER_S:
             return self._paint.strip(line(*head, before + under + after), self.size.width)
         # An underscore stands where the next character goes: it is there without colour as well.
         cursor = text(under or "_", Tone.HERE)

@@ -9,10 +9,10 @@ import pytest
 from textual.pilot import Pilot
 
 from sentinel.domain import Incident, State
-from sentinel.tui import recorded
 from sentinel.tui.app import SentinelApp
-from sentinel.tui.client import Port
-from sentinel.tui.recorded import RecordedHub, Recording
+from sentinel.tui.port import Port
+from sentinel.tui.recorded import RecordedHub
+from sentinel.tui.recording import Recording, load
 from sentinel.tui.render.frame import Options
 
 
@@ -30,13 +30,14 @@ class Clock:
 def plain_environment(monkeypatch):
     """What the person who runs the tests has set for their own terminal is not ours."""
     for name in list(os.environ):
-        if name == "NO_COLOR" or name.startswith("TEXTUAL_"):
+        of_the_plugin = name.startswith("TEXTUAL_SNAPSHOT")
+        if name == "NO_COLOR" or (name.startswith("TEXTUAL_") and not of_the_plugin):
             monkeypatch.delenv(name)
 
 
 @pytest.fixture
 def recording() -> Recording:
-    return recorded.load()
+    return load()
 
 
 @pytest.fixture

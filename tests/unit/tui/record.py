@@ -7,6 +7,7 @@ of one night; ids are UUIDv7 made from them, so that the same file comes out eve
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -24,14 +25,12 @@ from sentinel.domain import (
     Diagnosis,
     Evidence,
     Filesystem,
-    Finding,
     Incident,
     Judgement,
     Kind,
     Metric,
     Mode,
     Move,
-    Node,
     Outcome,
     Plan,
     PlanJudgement,
@@ -47,8 +46,9 @@ from sentinel.domain import (
     Verification,
 )
 from sentinel.domain import Choice as DomainChoice
+from sentinel.policy import rules, validate
 from sentinel.protocol import HubStatus
-from sentinel.tui.recorded import Recorded, Recording, Step
+from sentinel.tui.recording import Recorded, Recording, Step
 
 TARGET = Path(__file__).parents[3] / "sentinel" / "tui" / "recorded.json"
 
@@ -56,7 +56,7 @@ AT_MS = 1_763_694_780_000  # 2025-11-21 03:13:00Z
 S, M = 1000, 60_000
 POLICY = canonical.digest(b"recorded policy")
 OLD_POLICY = canonical.digest(b"recorded policy, last week")
-A, R, B = Verdict.ALLOW, Verdict.REVIEW, Verdict.BLOCK
+ORDER = (Verdict.ALLOW, Verdict.REVIEW, Verdict.BLOCK)
 
 
 def uuid7(at_ms: int, number: int) -> str:
@@ -68,52 +68,21 @@ def nonce(name: str) -> str:
     return canonical.digest(name.encode())[7:39]
 
 
-def span(text: str, part: str) -> tuple[int, int]:
-    start = text.index(part)
-    return start, start + len(part)
-
-
 def command(text: str, purpose: str = "", undo: str = "none needed") -> Command:
     return Command(text=text, purpose=purpose, undo=undo)
 
 
-def judged(
-    text: str,
-    verdict: Verdict,
-    rule: str,
-    reason: str,
-    *,
-    parts: list[tuple[int, str, str, Verdict, str, str]] | None = None,
-    found: list[tuple[str, Verdict, str, str, str]] | None = None,
-    changes: bool = False,
-) -> Judgement:
-    """A judgement: `parts` are (depth, kind, text, verdict, rule, reason) of the tree."""
-    words = text.split()
-    tree = parts or [
-        (0, "command", words[0], verdict, rule, reason),
-        *((1, "word", word, verdict, "", "") for word in words[1:]),
-    ]
-    findings = found or [(text, verdict, rule, reason, "")]
-    return Judgement(
-        verdict=verdict,
-        findings=tuple(
-            Finding(
-                verdict=v,
-                span=span(text, part),
-                rule=r,
-                layer="base",
-                reason=why,
-                allow_if=allow_if,
-            )
-            for part, v, r, why, allow_if in findings
-        ),
-        tree=tuple(
-            Node(depth=d, kind=k, span=span(text, t), text=t, verdict=v, rule=r, reason=why)
-            for d, k, t, v, r, why in tree
-        ),
-        argv_digest=canonical.digest(text.encode()) if verdict is A else None,
-        changes=changes,
-    )
+@cache
+def policy() -> rules.Policy:
+    """The shipped rules, at a site that has named the units of the recording."""
+    shipped = rules.load(examples=False)
+    units = shipped.sets.get("units", frozenset()) | {"app", "nginx", "report-worker"}
+    return msgspec.structs.replace(shipped, sets={**shipped.sets, "units": units})
+
+
+def judged(text: str) -> Judgement:
+    """What the policy says of a command, the captured processes being those of the recording."""
+    return validate.judge(policy(), text, validate.Facts(pids=frozenset({2217, 4402})))
 
 
 class Case:
@@ -203,8 +172,7 @@ class Case:
                 deadline_ms=120 * S,
             ),
         )
-        order = [A, R, B]
-        self.verdict = max((j.verdict for j in judgements), key=order.index)
+        self.verdict = max((j.verdict for j in judgements), key=ORDER.index)
         digest = canonical.digest_of(plan)
         self.fields |= {
             "plan": plan,
@@ -213,7 +181,7 @@ class Case:
                 plan=digest, policy=POLICY, verdict=self.verdict, commands=tuple(judgements)
             ),
         }
-        runnable = any(j.verdict is A for j in judgements)
+        runnable = any(j.verdict is Verdict.ALLOW for j in judgements)
         state = State.AWAITING if runnable else State.REFUSED
         action = "judged-runnable" if runnable else "judged-refused"
         self.move(6, Stage.VALIDATE, action, "hub", state, f"verdict {self.verdict.value}")
@@ -361,66 +329,13 @@ def memory() -> Recorded:
             ),
             command("systemctl is-active report-worker", "the unit has it again"),
         ],
-        [
-            judged("free -m", A, "ro.free", "reads memory figures"),
-            judged(
-                kill,
-                A,
-                "fix.kill.term",
-                "TERM only, to a process captured in this incident",
-                changes=True,
-            ),
-            judged("systemctl is-active report-worker", A, "ro.systemctl", "reads unit states"),
-        ],
+        [judged(each) for each in ("free -m", kill, "systemctl is-active report-worker")],
     )
-    fresh = nonce("challenge 1, after the rehearsal")
     node, argv = "node:db-01", tuple(kill.split())
     free = (
         "               total        used        free      shared  buff/cache   available\n"
         "Mem:           15888       14950         211          12         726         461\n"
         "Swap:           2047        1984          63\n"
-    )
-    rehearsal = (
-        Step(
-            after_ms=400,
-            state=State.EXECUTING,
-            stage=Stage.EXECUTE,
-            action="admitted",
-            actor=node,
-            text="admitted, dry-run",
-            admission=Admission(
-                incident=case.id, admitted=True, mode=Mode.DRY_RUN, at_ms=AT_MS + 400
-            ),
-        ),
-        *(
-            Step(
-                after_ms=300,
-                state=State.EXECUTING,
-                stage=Stage.EXECUTE,
-                action="rehearsed",
-                actor=node,
-                text=f"command {index + 1} would run",
-                result=CommandResult(
-                    index=index,
-                    outcome=Outcome.REHEARSED,
-                    argv=words,
-                    started_ms=AT_MS + 700 + 300 * index,
-                    ended_ms=AT_MS + 701 + 300 * index,
-                ),
-            )
-            for index, words in enumerate(
-                (("free", "-m"), argv, ("systemctl", "is-active", "report-worker"))
-            )
-        ),
-        Step(
-            after_ms=200,
-            state=State.AWAITING,
-            stage=Stage.EXECUTE,
-            action="rehearsed",
-            actor=node,
-            text="rehearsal ended; nothing was changed",
-            challenge=fresh,
-        ),
     )
     live = (
         Step(
@@ -462,7 +377,6 @@ def memory() -> Recorded:
     )
     return Recorded(
         incident=case.incident("97.1% used, +2.1%/min, report-worker 8.10 GiB"),
-        rehearsal=rehearsal,
         live=live,
     )
 
@@ -527,7 +441,7 @@ def disk_blocked() -> Recorded:
     )
     purge = (
         "find /var/log -name '*.gz' -mtime +7 -print0 | xargs -0 rm -f --"
-        " && systemctl restart rsyslog > /tmp/out 2>&1"
+        " && systemctl restart rsyslog && rm -rf /var/log/journal"
     )
     case.plan(
         Diagnosis(
@@ -544,78 +458,13 @@ def disk_blocked() -> Recorded:
             command(
                 "journalctl --vacuum-size=200M", "free journal space", "none: old entries are gone"
             ),
-            command(purge, "delete rotated logs, reopen the files", "none"),
+            command(purge, "delete rotated logs and the journal, reopen the files", "none"),
         ],
-        [
-            judged("df -h /var", A, "ro.df", "reads filesystem figures"),
-            judged(
-                "journalctl --vacuum-size=200M",
-                A,
-                "fix.journal.vacuum",
-                "bounded size, archived journals only",
-                changes=True,
-            ),
-            _purge(purge),
-        ],
+        [judged(each) for each in ("df -h /var", "journalctl --vacuum-size=200M", purge)],
         engine="ollama:qwen2.5:14b",
         took=14_210,
     )
     return Recorded(incident=case.incident("/var 97.2% used, +1.2%/min, 205 MiB free", count=3))
-
-
-def _purge(text: str) -> Judgement:
-    xargs = "runs rm on names that are not in the plan"
-    unit = "rsyslog is not among the units that the site lists"
-    return judged(
-        text,
-        B,
-        "exec.indirect",
-        xargs,
-        changes=True,
-        parts=[
-            (0, "list", text, B, "", ""),
-            (
-                1,
-                "pipeline",
-                "find /var/log -name '*.gz' -mtime +7 -print0 | xargs -0 rm -f --",
-                B,
-                "",
-                "",
-            ),
-            (2, "command", "find /var/log -name '*.gz' -mtime +7 -print0", A, "ro.find", "lists"),
-            (3, "word", "find", A, "", ""),
-            (3, "word", "/var/log", A, "", ""),
-            (3, "word", "-name", A, "", ""),
-            (3, "word", "'*.gz'", A, "", ""),
-            (3, "word", "-mtime", A, "", ""),
-            (3, "word", "+7", A, "", ""),
-            (3, "word", "-print0", A, "", ""),
-            (2, "command", "xargs -0 rm -f --", B, "exec.indirect", xargs),
-            (3, "word", "xargs", B, "exec.indirect", xargs),
-            (3, "word", "-0", A, "", ""),
-            (3, "word", "rm", B, "fs.delete", "deletes files that no plan names"),
-            (3, "word", "-f", A, "", ""),
-            (3, "word", "--", A, "", ""),
-            (1, "command", "systemctl restart rsyslog > /tmp/out 2>&1", R, "svc.restart", unit),
-            (2, "word", "systemctl", R, "svc.restart", unit),
-            (2, "word", "restart", R, "svc.restart", unit),
-            (2, "word", "rsyslog", R, "svc.restart", unit),
-            (2, "redirect", "> /tmp/out", R, "grammar.redirect", "writes a file"),
-            (2, "redirect", "2>&1", A, "", "duplicates a descriptor"),
-        ],
-        found=[
-            ("xargs", B, "exec.indirect", xargs, "name the files: rm -- FILE"),
-            ("rm", B, "fs.delete", "deletes files that no plan names", "name the files"),
-            (
-                "systemctl restart rsyslog",
-                R,
-                "svc.restart",
-                unit,
-                "rsyslog in the site's set of units",
-            ),
-            ("> /tmp/out", R, "grammar.redirect", "writes a file", "leave the redirection out"),
-        ],
-    )
 
 
 def files_mixed() -> Recorded:
@@ -670,66 +519,12 @@ def files_mixed() -> Recorded:
             command(texts[1], "raise the limit", "ulimit -n 65536"),
             command(texts[2], "new workers close what the old ones hold"),
         ],
-        [
-            judged(texts[0], A, "ro.ss", "reads socket figures"),
-            judged(
-                texts[1],
-                R,
-                "default",
-                "no rule knows ulimit",
-                found=[("ulimit", R, "default", "no rule knows ulimit", "a rule for ulimit")],
-            ),
-            judged(texts[2], A, "fix.systemd.restart", "a unit that the site lists", changes=True),
-        ],
+        [judged(each) for each in texts],
         stand_in="ollama:qwen2.5:14b did not answer within 120 s",
         engine="playbook:open-files",
         took=120_400,
     )
-    node = "node:node-009"
-    rehearsal = (
-        Step(
-            after_ms=400,
-            state=State.EXECUTING,
-            stage=Stage.EXECUTE,
-            action="admitted",
-            actor=node,
-            text="admitted, dry-run",
-        ),
-        *(
-            Step(
-                after_ms=200,
-                state=State.EXECUTING,
-                stage=Stage.EXECUTE,
-                action="rehearsed",
-                actor=node,
-                text=text,
-                result=CommandResult(
-                    index=index,
-                    outcome=outcome,
-                    reason="" if outcome is Outcome.REHEARSED else "not allowed: default",
-                    argv=tuple(texts[index].split()),
-                ),
-            )
-            for index, outcome, text in (
-                (0, Outcome.REHEARSED, "command 1 would run"),
-                (1, Outcome.SKIPPED, "command 2 skipped"),
-                (2, Outcome.REHEARSED, "command 3 would run"),
-            )
-        ),
-        Step(
-            after_ms=200,
-            state=State.AWAITING,
-            stage=Stage.EXECUTE,
-            action="rehearsed",
-            actor=node,
-            text="rehearsal ended; nothing was changed",
-            challenge=nonce("challenge 3, after the rehearsal"),
-        ),
-    )
-    return Recorded(
-        incident=case.incident("nginx[811] 61022 open files of 65536, +840/min"),
-        rehearsal=rehearsal,
-    )
+    return Recorded(incident=case.incident("nginx[811] 61022 open files of 65536, +840/min"))
 
 
 def executing() -> Recorded:
@@ -767,11 +562,7 @@ def executing() -> Recorded:
             command(texts[1], undo="none: old entries are gone"),
             command(texts[2]),
         ],
-        [
-            judged(texts[0], A, "ro.df", "reads filesystem figures"),
-            judged(texts[1], A, "fix.journal.vacuum", "bounded size", changes=True),
-            judged(texts[2], A, "ro.df", "reads filesystem figures"),
-        ],
+        [judged(each) for each in texts],
         engine="playbook:disk-journal",
     )
     case.decide(19 * M, DomainChoice.APPROVE, Mode.LIVE, "known, see the runbook")
@@ -859,7 +650,7 @@ def unresolved() -> Recorded:
     case.plan(
         Diagnosis(summary="a backup competes with the web server", confidence_pct=55),
         [command(text, "let the backup wait", "ionice -c 2 -p 4402")],
-        [judged(text, A, "fix.ionice", "idle class, a captured process", changes=True)],
+        [judged(text)],
         engine="playbook:io-pressure",
     )
     case.decide(2 * M, DomainChoice.APPROVE, Mode.LIVE, "backup may wait")
@@ -940,7 +731,7 @@ def rejected() -> Recorded:
     case.plan(
         Diagnosis(summary="app was swapped out overnight", confidence_pct=40),
         [command(text, "start it afresh")],
-        [judged(text, A, "fix.systemd.restart", "a unit that the site lists", changes=True)],
+        [judged(text)],
         engine="playbook:swap",
     )
     case.decide(8 * M, DomainChoice.REJECT, Mode.DRY_RUN, "month end: nobody restarts app now")

@@ -60,7 +60,7 @@ async def test_the_list_shows_the_hubs_incidents_with_those_that_need_you_first(
     async with running(build()) as pilot:
         lines = screen_text(pilot.app).splitlines()
     assert lines[0].startswith(" sentinel > prod-dc1")
-    assert lines[1].startswith(" 7 open  3 need you")
+    assert lines[1].startswith(" 7 open  3 to decide")
 
     assert lines[3].startswith("> 5f02   2m CRIT db-01      memory     AWAITING   ✓ allow")
     assert "4ed9" in lines[9]
@@ -204,7 +204,7 @@ async def test_nodes_and_audit_are_one_key_away(build):
         await press(pilot, "enter")
         await sees(pilot, "BODY, exactly as it was hashed")
         await press(pilot, "1")
-        await sees(pilot, "need you")
+        await sees(pilot, "to decide")
 
 
 async def test_a_demo_is_labelled_on_every_screen(build):
@@ -214,6 +214,8 @@ async def test_a_demo_is_labelled_on_every_screen(build):
             await press(pilot, *keys)
             await pilot.pause(0.1)
             assert screen_text(app).startswith(" DEMO "), keys
+        await press(pilot, "1", "2")
+        await sees(pilot, "nothing here runs on any host")
 
 
 async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
@@ -274,7 +276,7 @@ async def test_it_survives_the_smallest_terminal_and_back(build):
             await pilot.resize_terminal(40, 10)
             await pilot.pause(0.1)
             lines = screen_text(app).splitlines()
-            assert "sentinel" in lines[0]
+            assert "hub ok" in lines[0]
             assert "help" in lines[-1]
             await pilot.resize_terminal(80, 24)
             await pilot.pause(0.1)

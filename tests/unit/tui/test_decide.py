@@ -44,7 +44,7 @@ def statement(incident, **more):
 def test_only_what_is_allowed_would_run(recording):
     offered = decide.offer(case(recording, "node-009"), Mode.LIVE)
     assert [step.runs for step in offered.steps] == [True, False, True]
-    assert offered.steps[1].reason == "default: no rule knows ulimit"
+    assert offered.steps[1].reason == "unmatched: no rule is about ulimit"
     assert offered.refusal == ""
 
 

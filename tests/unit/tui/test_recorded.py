@@ -47,8 +47,26 @@ async def play(hub, clock, seconds):
     return seen
 
 
-def test_the_file_is_what_its_source_makes():
-    assert record.TARGET.read_text() == record.text()
+def judgements(recording):
+    """The recorded judgement of every recorded command."""
+    found = {}
+    for each in recording.incidents:
+        plan, judged = each.incident.plan, each.incident.judgement
+        if plan is not None:
+            found |= zip((c.text for c in plan.commands), judged.commands, strict=True)
+    return found
+
+
+def test_the_file_is_what_its_source_makes(recording, monkeypatch):
+    monkeypatch.setattr(record, "judged", judgements(recording).__getitem__)
+    same = record.TARGET.read_text() == record.text()
+    assert same, "make it anew: python -m tests.unit.tui.record"
+
+
+def test_the_policy_still_says_of_every_recorded_command_what_it_said_then(recording):
+    for text, then in judgements(recording).items():
+        now = record.judged(text)
+        assert (text, now.verdict) == (text, then.verdict)
 
 
 def test_every_recorded_plan_has_the_digest_that_it_says(recording):

@@ -64,7 +64,7 @@ def test_there_is_one_glyph_for_each_character(text):
 
 def test_a_text_of_a_megabyte_is_cut_and_says_so():
     shown = safe("x" * 2**20)
-    assert shown == "x" * LIMIT + f"… ({2**20 - LIMIT} more characters)"
+    assert shown == "x" * LIMIT + f"... ({2**20 - LIMIT} more characters)"
 
 
 def test_every_character_there_is_becomes_printable():

@@ -55,7 +55,9 @@ def test_an_escaped_character_is_as_wide_in_the_marker_line_as_in_the_source():
 def test_a_character_that_may_be_taken_for_another_is_marked_though_it_is_allowed():
     command = "cаt x"  # the second letter is Cyrillic
     assert shown(command, judgement((A, (0, 5), "a", ""))) == ["cаt x", " ~   "]
-    assert [plain(of) for of in render.strange(command)] == ["holds U+0430 CYRILLIC SMALL LETTER A"]
+    assert [plain(of) for of in render.strange(command, 60)] == [
+        "holds U+0430 CYRILLIC SMALL LETTER A"
+    ]
 
 
 def test_spans_beyond_the_command_do_no_harm():
@@ -129,30 +131,37 @@ def test_a_folded_root_is_one_row():
 
 
 def test_a_row_says_sign_word_and_rule(recording):
-    command, judged = purge(recording)
+    _, judged = purge(recording)
     rows = [
         plain(render.branch_line(judged.tree[b.at], b, 78))
         for b in render.branches(judged.tree, render.folded_first(judged.tree))
     ]
-    assert any("✗ xargs" in row and "BLOCK  exec.indirect" in row for row in rows)
-    assert any("command +7  find /var/log" in row and "allow" in row for row in rows)
-    assert all(
-        width(render.branch_line(n, render.Branch(0, "", 0, False), 78)) <= 78 for n in judged.tree
-    )
-    assert command
+    assert rows[0].startswith("✗ list && ")
+    assert rows[0].split()[-2:] == ["BLOCK", "never.audit.logs"]
+    assert any(row.startswith("│  ├─ ✓ command +7  find /var/log") for row in rows)
+    assert any("? rm " in row and "REVIEW unmatched" in row for row in rows)
+    assert all(len(row) <= 78 for row in rows)
 
 
-def test_the_explanation_says_what_would_make_it_allowed(recording):
+def test_the_explanation_says_why_and_what_would_make_it_allowed(recording):
+    command, judged = purge(recording)
+    node = next(n for n in judged.tree if n.text == "rsyslog")
+    lines = [plain(of) for of in render.explanation(command, node, judged, 78)]
+    assert lines[0].startswith("? REVIEW  unmatched  word, characters 86–93")
+    assert lines[1] == "  rsyslog is not in the site's set `units`"
+    assert lines[2].startswith("  allowed if: ")
+
+
+def test_a_part_with_nothing_against_it_says_so(recording):
     command, judged = purge(recording)
     node = next(n for n in judged.tree if n.text == "xargs")
-    lines = [plain(of) for of in render.explanation(command, node, judged, 78)]
-    assert lines[0].startswith("✗ BLOCK  exec.indirect  layer base")
-    assert "  runs rm on names that are not in the plan" in lines
-    assert "  allowed if: name the files: rm -- FILE" in lines
+    (head, *_) = render.explanation(command, node, judged, 78)
+    assert plain(head).startswith("✓ allow  no finding of its own")
 
 
-def test_the_worst_findings_come_first_each_rule_once(recording):
+def test_the_worst_findings_come_first_each_thing_said_once(recording):
     _, judged = purge(recording)
     twice = msgspec.structs.replace(judged, findings=judged.findings + judged.findings)
-    rules = [finding.rule for finding in render.worst_findings(twice)]
-    assert rules == ["exec.indirect", "fs.delete", "svc.restart", "grammar.redirect"]
+    found = render.worst_findings(twice)
+    assert [f.verdict for f in found] == [B, R, R, R]
+    assert found[0].rule == "never.audit.logs"

@@ -15,7 +15,7 @@ from tests.unit.strategies import values
 
 NOW = 1_763_694_780_000
 CELLS = st.integers(min_value=20, max_value=160)
-SLOW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+SLOW = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 def check(lines: list[Line], cells: int) -> None:

@@ -72,8 +72,9 @@ def test_another_policy_on_the_node_is_told_before_anybody_approves(recording):
 def test_a_marker_line_stands_under_what_is_not_allowed(recording):
     lines = text(recording, "node-017", cells=158).splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith(" 3 ✗ BLOCK"))
-    assert lines[at][lines[at + 1].index("^") :].startswith("xargs")
-    assert "^ exec.indirect  runs rm on names that are not in the plan" in lines[at + 2].strip()
+    assert lines[at][lines[at + 1].index("^") :].startswith("rm -rf /var/log/journal")
+    assert lines[at][lines[at + 1].index("~") :].startswith("rm -f --")
+    assert lines[at + 2].strip().startswith("^ never.audit.logs  ")
 
 
 def test_a_process_is_named_where_the_anomaly_is_about_one(recording):
@@ -124,12 +125,18 @@ def test_long_output_is_cut_here_and_whole_behind_enter(recording):
     out = "".join(f"line {n}\n" for n in range(40))
     result = CommandResult(index=0, outcome=Outcome.RAN, stdout=out, truncated_bytes=2048)
     shown = text(recording, "edge-2", results=(result,))
-    assert "| line 7" in shown
-    assert "| line 8" not in shown
+    assert "| line 4" in shown
+    assert "| line 5" not in shown
     assert "↵ on the command above shows all of it" in shown
     whole = [plain(r.line) for r in render.output_document(result, "df", 0, 78)]
     assert "| line 39" in whole
     assert "the node cut 2.00 KiB of output" in whole
+
+
+def test_a_tab_in_an_output_is_layout_and_another_control_is_not():
+    result = CommandResult(index=0, outcome=Outcome.RAN, stdout="a\tb\x1b[2J\n")
+    (of,) = render.output_lines(result, 9)
+    assert plain(of) == "| a       b\\x1b[2J"
 
 
 def test_standard_error_is_told_from_standard_output(recording):

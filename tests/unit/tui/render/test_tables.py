@@ -59,10 +59,17 @@ def test_a_row_of_the_list_has_its_columns(recording):
     assert "3× /var 97.2% used" in row
 
 
-def test_the_counts_are_the_hubs(recording):
-    snapshot = Snapshot(status=recording.status)
+def test_the_counts_are_the_lists_where_it_is_whole(recording):
+    shown = tuple(r.incident.summary for r in recording.incidents)
+    snapshot = Snapshot(status=recording.status, summaries=shown[:3])
+    words = plain(incidents.counts(snapshot, shown=3, filtered="", ended=False))
+    assert words.startswith(" 3 open  3 to decide  nodes 8/9  engine")
+
+
+def test_the_counts_are_the_hubs_where_the_list_is_not_whole(recording):
+    snapshot = Snapshot(status=recording.status, more=True)
     shown = plain(incidents.counts(snapshot, shown=2, filtered="x", ended=True))
-    assert shown.startswith(" 7 open  3 need you  nodes 8/9  /x shows 2  with ended ones")
+    assert shown.startswith(" 7 open  3 to decide  nodes 8/9  /x shows 2  with ended ones  the 0")
     assert "engine NOT READY: no answer within 120 s" in shown
 
 

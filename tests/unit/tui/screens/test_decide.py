@@ -169,7 +169,7 @@ async def test_a_blocked_plan_has_no_approve_key(build, spy):
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "node-017")
         await press(pilot, "j", "enter")
-        await sees(pilot, "r reject")
+        await sees(pilot, "r reject", "cannot be approved: a command in it is BLOCKED")
         assert "approve" not in screen_text(app).splitlines()[-1]
         await press(pilot, "a")
         await pilot.pause(0.05)

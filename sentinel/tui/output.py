@@ -1,0 +1,263 @@
+"""The second wall, and the way to the terminal: only what changed, only what is on the list, one frame at
+a time.
+
+Textual repaints widgets; what it would send is compared here, cell by cell, with what the terminal
+already shows, and the difference is all that leaves the process: cursor moves, styles, erase to the end
+of a line, and printable characters. Nothing else can, whatever a widget was given.
+
+After each frame the terminal is asked where its cursor is. Until it answers the next frame is not sent,
+and what changes meanwhile goes into that one: frames are dropped, never queued. Without this a slow
+link runs ever further behind the keys, and a stalled terminal freezes the whole program, stream and
+all, because Textual's own writer blocks once it is full. A terminal that has never answered is not
+waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+
+from sentinel.tui.line import cells_of
+
+GAP = 5  # cells: to send this many again is cheaper than to move the cursor
+BLANKS = 4  # more than these at the end of a line are erased rather than sent
+ASK = "\x1b[6n"  # the terminal answers with its cursor's position
+PATIENCE_S = 3.0  # then it is asked once more
+MOST_PATIENCE_S = 60.0
+
+_ATTRIBUTES = (("bold", "1"), ("dim", "2"), ("italic", "3"), ("underline", "4"), ("reverse", "7"))
+
+
+class Cell(NamedTuple):
+    """What one cell shows: a character with its marks, or nothing right of a wide one; and its style."""
+
+    shown: str
+    sgr: str
+
+
+@lru_cache(maxsize=256)
+def sgr(style: Style) -> str:
+    """Return the parameters that select `style` in 16 colours; the default style has none."""
+    codes = [code for name, code in _ATTRIBUTES if getattr(style, name)]
+    for color, foreground in ((style.color, True), (style.bgcolor, False)):
+        if color is not None and not color.is_default:
+            plain = color.downgrade(ColorSystem.STANDARD)
+            codes += plain.get_ansi_codes(foreground=foreground)
+    return ";".join(codes)
+
+
+def cells(segments: Iterable[Segment]) -> list[Cell]:
+    """Return the cells of a line; whatever is not printable shows as `?`."""
+    row: list[Cell] = []
+    for text, style, control in segments:
+        if control:
+            continue
+        codes = sgr(style) if style else ""
+        if text.isascii() and text.isprintable():
+            row += [Cell(char, codes) for char in text]
+        else:
+            for char in text:
+                _append(row, char if char.isprintable() else "?", codes)
+    return row
+
+
+def _append(row: list[Cell], char: str, codes: str) -> None:
+    width = cells_of(char)
+    if width == 0:
+        # A mark belongs to the character before it, which for a wide one is a cell further back.
+        at = len(row) - 1
+        if at > 0 and not row[at].shown:
+            at -= 1
+        if at >= 0:
+            row[at] = Cell(row[at].shown + char, row[at].sgr)
+        return
+    row.append(Cell(char, codes))
+    if width == 2:
+        row.append(Cell("", codes))
+
+
+class Shadow:
+    """What the terminal shows, as far as we know."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._rows: list[list[Cell | None]] = []
+        self._lines: list[list[Segment] | None] = []
+        self._size = (0, 0)
+
+    def forget(self) -> None:
+        """Know nothing any more: something else has written on this terminal."""
+        self._size = (0, 0)
+
+    def update(self, lines: Sequence[Iterable[Segment]], width: int) -> str:
+        """Return what makes the terminal show `lines`, and take note that it will."""
+        if self._size != (width, len(lines)):
+            self._size = (width, len(lines))
+            self._rows = [[None] * width for _ in lines]
+            self._lines = [None for _ in lines]
+        pen = _Pen()
+        for y, line in enumerate(lines):
+            segments = list(line)
+            if segments == self._lines[y]:
+                continue
+            row = cells(segments)
+            row = (row + [Cell(" ", "")] * (width - len(row)))[:width]
+            self._line(pen, y, row)
+            self._rows[y], self._lines[y] = list(row), segments
+        return pen.finished()
+
+    def _line(self, pen: _Pen, y: int, row: list[Cell]) -> None:
+        old, x, width = self._rows[y], 0, len(row)
+        while x < width:
+            if row[x] == old[x]:
+                x += 1
+                continue
+            end = self._end_of_change(old, row, x)
+            start = x - 1 if not row[x].shown and x else x
+            blanks = _blanks(row, start, end) if end == width else 0
+            if blanks > BLANKS:
+                pen.write(y, start, row[start : end - blanks])
+                pen.erase(y, end - blanks)
+            else:
+                pen.write(y, start, row[start:end])
+            x = end
+
+    @staticmethod
+    def _end_of_change(old: list[Cell | None], row: list[Cell], start: int) -> int:
+        """Return where the run of changes that begins at `start` ends; small gaps are bridged."""
+        last = at = start
+        while at < len(row) and at - last <= GAP:
+            if row[at] != old[at]:
+                last = at
+            at += 1
+        return last + 1
+
+
+def _blanks(row: list[Cell], start: int, end: int) -> int:
+    """Return how many cells before `end` are blank and of the default style."""
+    count = 0
+    while end - count > start and row[end - count - 1] == (" ", ""):
+        count += 1
+    return count
+
+
+class _Pen:
+    """Writes cells with as few moves and style changes as it can."""
+
+    def __init__(self) -> None:
+        self._out: list[str] = []
+        self._sgr = ""
+        self._at = (-1, -1)
+
+    def write(self, y: int, x: int, row: Sequence[Cell]) -> None:
+        """Write `row` from (x, y) on."""
+        if not row:
+            return
+        self._move(y, x)
+        for shown, codes in row:
+            self._style(codes)
+            self._out.append(shown)
+        self._at = (y, x + len(row))
+
+    def erase(self, y: int, x: int) -> None:
+        """Erase from (x, y) to the end of the line."""
+        self._move(y, x)
+        self._style("")
+        self._out.append("\x1b[K")
+
+    def finished(self) -> str:
+        """Return everything, with the style back at its default."""
+        self._style("")
+        return "".join(self._out)
+
+    def _move(self, y: int, x: int) -> None:
+        if self._at != (y, x):
+            self._out.append(f"\x1b[{y + 1};{x + 1}H" if x else f"\x1b[{y + 1}H")
+            self._at = (y, x)
+
+    def _style(self, codes: str) -> None:
+        if codes != self._sgr:
+            # From one style to another by way of the default: styles hold what is on, never what is off.
+            reset = "0;" if codes and self._sgr else ""
+            self._out.append(f"\x1b[{reset}{codes}m")
+            self._sgr = codes
+
+
+@dataclass
+class _Waiter:
+    answers: int  # how many more have to come before the frame is known to be on the screen
+    callback: Callable[[], None]
+
+
+class Pacer:
+    """Keeps one frame in flight, once the terminal has shown that it answers. Times are in seconds."""
+
+    def __init__(self) -> None:
+        """No frame has been sent, and nothing is known of the terminal."""
+        self.answers = False
+        self.in_flight = False
+        self.behind = False  # something has changed since the frame that is in flight
+        self._patience_s = PATIENCE_S
+        self._asked_s = 0.0
+        self._waiters: list[_Waiter] = []
+
+    def may_send(self) -> bool:
+        """Say whether a frame may go now; if not, it is remembered that one is due."""
+        if self.in_flight and self.answers:
+            self.behind = True
+            return False
+        return True
+
+    def sent(self, now_s: float) -> None:
+        """Note that a frame has gone, with the question behind it."""
+        self.in_flight, self.behind = True, False
+        self._asked_s, self._patience_s = now_s, PATIENCE_S
+
+    def overdue(self, now_s: float) -> bool:
+        """Say whether the question has to be asked once more, with growing patience.
+
+        An answer gets lost when a terminal is detached or was busy; nothing but the question is sent
+        meanwhile, so that nothing piles up.
+        """
+        if not (self.in_flight and self.answers) or now_s - self._asked_s < self._patience_s:
+            return False
+        self._asked_s = now_s
+        self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
+        return True
+
+    def answered(self) -> bool:
+        """Take the terminal's answer; say whether a frame is due."""
+        self.answers, self.in_flight = True, False
+        self._release()
+        return self.behind
+
+    def nothing_due(self) -> None:
+        """Note that the frame which was due has nothing in it: no answer to it will ever come."""
+        self.behind = False
+        if not self.in_flight:
+            self._release()
+
+    def _release(self) -> None:
+        """Count an answer for those who wait, and call those who have waited long enough."""
+        for waiter in self._waiters:
+            waiter.answers -= 1
+        done = [waiter for waiter in self._waiters if waiter.answers <= 0]
+        self._waiters = [waiter for waiter in self._waiters if waiter.answers > 0]
+        for waiter in done:
+            waiter.callback()
+
+    def when_drawn(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the terminal has shown all that was sent or is due now.
+
+        At once where nothing is under way, or where the terminal does not answer such questions.
+        """
+        if not (self.in_flight and self.answers):
+            callback()
+            return
+        self._waiters.append(_Waiter(2 if self.behind else 1, callback))

@@ -1,0 +1,85 @@
+"""What a recording is made of: incidents with what follows them, read from a file of the package."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterator
+
+import msgspec
+
+from sentinel import canonical, protocol
+from sentinel.domain import (
+    Admission,
+    AgentStatus,
+    AuditRecord,
+    CommandResult,
+    Incident,
+    Outcome,
+    Stage,
+    State,
+    Value,
+    Verdict,
+    Verification,
+)
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """What happens to an incident `after_ms` after the step before."""
+
+    after_ms: int
+    state: State
+    stage: Stage
+    action: str
+    actor: str
+    text: str
+    admission: Admission | None = None
+    result: CommandResult | None = None
+    verification: Verification | None = None
+    challenge: str | None = None  # the node's fresh one, after a rehearsal
+
+
+class Recorded(Value, frozen=True, kw_only=True):
+    """An incident and what follows, by itself or upon a live approval of the recorded plan."""
+
+    incident: Incident
+    alone: tuple[Step, ...] = ()
+    live: tuple[Step, ...] = ()
+
+
+class Recording(Value, frozen=True, kw_only=True):
+    """A whole recorded hub. `at_ms` is when the recording begins: the demo's clock starts there."""
+
+    at_ms: int
+    status: protocol.HubStatus
+    incidents: tuple[Recorded, ...]
+    agents: tuple[AgentStatus, ...]
+    audit: tuple[AuditRecord, ...]
+
+
+def load() -> Recording:
+    """Return the recording that is part of the package."""
+    data = importlib.resources.files("sentinel.tui").joinpath("recorded.json").read_bytes()
+    return msgspec.json.decode(data, type=Recording)
+
+
+def rehearsal(incident: Incident) -> Iterator[Step]:
+    """Yield what a node does with an approved dry-run: each command, and a fresh challenge."""
+    node = f"node:{incident.summary.host}"
+    commands = incident.judgement.commands if incident.judgement else ()
+
+    def step(after_ms: int, state: State, action: str, words: str, **more: object) -> Step:
+        fields = {"after_ms": after_ms, "state": state, "action": action, "text": words, **more}
+        return msgspec.convert({"stage": Stage.EXECUTE, "actor": node, **fields}, Step)
+
+    yield step(400, State.EXECUTING, "admitted", "admitted, dry-run")
+    for index, judged in enumerate(commands):
+        runs = judged.verdict is Verdict.ALLOW
+        outcome = Outcome.REHEARSED if runs else Outcome.SKIPPED
+        reason = "" if runs else f"the node's policy says {judged.verdict.value}"
+        result = CommandResult(index=index, outcome=outcome, reason=reason)
+        words = f"command {index + 1} {'would run' if runs else 'skipped'}"
+        yield step(300, State.EXECUTING, "rehearsed", words, result=result)
+    fresh = canonical.digest(f"{incident.report.challenge} rehearsed".encode())
+    words = "rehearsal ended; nothing was changed"
+    challenge = fresh.removeprefix("sha256:")[:32]
+    yield step(200, State.AWAITING, "rehearsed", words, challenge=challenge)
