@@ -1,7 +1,7 @@
 """Pictures of the screens, at the two sizes that matter. Few: behaviour is tested without them.
 
-    pytest tests/snapshots --snapshot-update         makes them anew
-    rsvg-convert -w 1000 x.svg -o x.png              shows one (Debian: librsvg2-bin, fonts-dejavu)
+pytest tests/snapshots --snapshot-update         makes them anew
+rsvg-convert -w 1000 x.svg -o x.png              shows one (Debian: librsvg2-bin, fonts-dejavu)
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ async def test_a_lease_is_renewed_while_the_engine_thinks(store, monkeypatch):
             clock.now_ms += 50_000
             async with asyncio.timeout(10):
                 # Nothing is published when a lease is extended.
-                while (await b.case(store, incident.summary.id)).lease_until_ms < b.NOW + 110_000:  # noqa: ASYNC110
+                while (await b.case(store, incident.summary.id)).lease_until_ms < b.NOW + 110_000:
                     await asyncio.sleep(0.01)
             return await super().propose(incident, attempt, now_ms)
 

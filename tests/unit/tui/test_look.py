@@ -35,9 +35,10 @@ def test_words_fit_their_columns():
     assert max(width(look.verdict(v)) for v in Verdict) <= 8
 
 
-def test_the_worst_of_nothing_is_not_allow():
-    assert look.worst([]) is Verdict.REVIEW
-    assert look.worst([Verdict.ALLOW, Verdict.BLOCK, Verdict.REVIEW]) is Verdict.BLOCK
+def test_danger_has_an_order():
+    assert look.worse(Verdict.BLOCK, Verdict.REVIEW)
+    assert look.worse(Verdict.REVIEW, Verdict.ALLOW)
+    assert not look.worse(Verdict.ALLOW, Verdict.ALLOW)
 
 
 def test_the_legend_explains_every_verdict():

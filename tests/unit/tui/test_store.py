@@ -66,14 +66,6 @@ def test_an_older_form_of_an_incident_does_not_come_back():
     assert store.revision == 12
 
 
-def test_what_changed_is_said_once():
-    store = listed(summary(1))
-    assert store.flush() == {"i000001"}
-    assert store.flush() == frozenset()
-    store.updated(Update(revision=12, summary=summary(1, revision=11)), 5)
-    assert store.flush() == {"i000001"}
-
-
 def test_it_keeps_the_most_urgent_and_says_that_there_are_more():
     store = listed(*(summary(n, State.MANUAL) for n in range(1, LIMIT + 1)))
     assert not store.snapshot().more

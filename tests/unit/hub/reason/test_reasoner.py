@@ -265,7 +265,7 @@ async def test_readiness_follows_the_server_without_anybody_asking(monkeypatch):
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a server's doing
+        while not condition():
             await asyncio.sleep(0.01)
 
 
