@@ -136,7 +136,7 @@ def _setting(args: argparse.Namespace) -> tuple[Policy, Facts]:
     sets = dict(policy.sets)
     for name, members in context.sets.items():
         sets[name] = sets.get(name, frozenset()) | frozenset(members)
-    facts = Facts(pids=frozenset(context.pids), own_pids=frozenset(context.own_pids))
+    facts = Facts(pids=frozenset(context.pids), own_pids=frozenset(context.own_pids), captured=True)
     return msgspec.structs.replace(policy, sets=sets), facts
 
 

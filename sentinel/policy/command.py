@@ -98,6 +98,12 @@ def _accept(
         parsed = _read(rule.options, rest, scope, allow)
         arguments(allow.args, parsed.rest, scope.check, span)
         _required(allow, parsed, span)
+    if allow.context and not scope.captured:
+        raise No(
+            "it changes the machine, and there is no incident that it answers",
+            span,
+            "judge it with what an incident captured (--context FILE)",
+        )
 
 
 def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -> Parsed:
@@ -106,39 +112,44 @@ def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -
 
 
 def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> None:
-    """Accept the longest listed sub-command, its options and its arguments."""
+    """Accept the longest listed sub-command, its options and its arguments.
+
+    An option before the sub-command may take it for its value, and what we read as its argument would be the
+    sub-command then. So only those of `front` may stand there, and nothing between its words.
+    """
     allow = rule.allow
-    parsed = _read(rule.options, words, scope, allow)
-    sub = _longest(allow.sub, parsed)
-    if sub is None:
-        said = " ".join(word.value for word in parsed.rest[:2])
-        listed = ", ".join(each for each in allow.sub if each)
-        where = parsed.rest[0].span if parsed.rest else span
-        raise No(
-            f"sub-command {said!r} is not on the rule's list", where, f"one of: {listed}"[:900]
-        )
-    parts = sub.split()
-    last = parts[-1] if parts else ""
+    if allow.front == "*":
+        parsed = _read(rule.options, words, scope, allow)
+        sub = _longest(allow.sub, parsed.rest, parsed.seen, span)
+        rest = parsed.rest[len(sub.split()) :]
+    else:
+        front = Reader(spec(allow.front), scope.check).read(words, stop=True)
+        sub = _longest(allow.sub, front.rest, front.seen, span)
+        body = _read(rule.options, front.rest[len(sub.split()) :], scope, allow)
+        parsed = Parsed({**front.seen, **body.seen}, body.rest)
+        rest = body.rest
+    last = sub.split()[-1] if sub else ""
     namespace = parsed.seen.get("-n", parsed.seen.get("--namespace", ""))
     inside = msgspec.structs.replace(scope, namespace=namespace)
     grammar = allow.args
     if allow.args_by_sub:
         grammar = allow.args_by_sub.get(last, allow.args_by_sub.get("default", ""))
-    arguments(grammar, parsed.rest[len(parts) :], inside.check, span)
+    arguments(grammar, rest, inside.check, span)
     _required(allow, parsed, span)
 
 
-def _longest(subs: tuple[str, ...], parsed: Parsed) -> str | None:
-    """Return the longest sub-command that the words begin with; "" only where there are no words."""
-    words = [word.value for word in parsed.rest]
-    fitting = [
-        sub for sub in subs if not sub.startswith("--") and words[: len(sub.split())] == sub.split()
-    ]
+def _longest(subs: tuple[str, ...], rest: Sequence[Word], seen: dict[str, str], span: Span) -> str:
+    """Return the longest sub-command that `rest` begins with; "" only where there are no words."""
+    words = [word.value for word in rest]
+    fitting = [sub for sub in subs if sub[:2] != "--" and words[: len(sub.split())] == sub.split()]
     best = max(fitting, key=lambda sub: len(sub.split()), default=None)
-    if best or (best == "" and not words):
-        return best
     # Some programs have an option for a sub-command: systemctl --failed.
-    return "" if any(sub.startswith("--") and sub in parsed.seen for sub in subs) else None
+    if best or (best == "" and not words) or any(s[:2] == "--" and s in seen for s in subs):
+        return best or ""
+    listed = ", ".join(each for each in subs if each)
+    where = rest[0].span if rest else span
+    said = " ".join(words[:2])
+    raise No(f"sub-command {said!r} is not on the rule's list", where, f"one of: {listed}"[:900])
 
 
 def _required(allow: Allow, parsed: Parsed, span: Span) -> None:

@@ -19,6 +19,16 @@ from sentinel.policy.paths import Paths, denied, log_file
 _LOCAL = r"(localhost|127\.0\.0\.1|\[?::1\]?)"
 _ENDPOINT = r"(https?://)?" + _LOCAL + r"(:\d{1,5})?"
 # Name -> the whole of what the value may be. Compiled when a command first needs it.
+# Columns of ps, each alone or in a list. BSD's clusters are not among them: their `e` shows environments.
+_PS_COLUMN = (
+    r"(%cpu|%mem|addr|args|bsdstart|bsdtime|cgroup|class|cls|cmd|comm|command|cpu|cputime|cputi"
+    r"mes|drs|etime|etimes|euser|f|flags|gid|group|label|lstart|lwp|lxc|maj_flt|majflt|mem|min"
+    r"_flt|minflt|ni|nice|nlwp|ns|numa|oom|pcpu|pgid|pgrp|pid|pmem|policy|ppid|pri|psr|pss|rss"
+    r"|rssize|rtprio|ruser|s|sched|sess|sid|size|slice|spid|start|start_time|stat|state|stime|"
+    r"sz|thcount|tid|time|tname|tpgid|trs|tt|tty|ucmd|uid|unit|user|uss|vsz|wchan)"
+)
+_PS_ARGUMENT = rf"\d[\d,]*|{_PS_COLUMN}(=[a-z0-9_%]*)?(,{_PS_COLUMN}(=[a-z0-9_%]*)?)*"
+
 PATTERNS: dict[str, str] = {
     "any": r"[^\0]*",
     "word": r"[A-Za-z0-9_@%+=:,./^-]*",
@@ -34,6 +44,7 @@ PATTERNS: dict[str, str] = {
     "interval": r"\d{1,6}(ms|s)?",
     "pktsize": r"\d{1,3}|1[0-4]\d\d",
     "zero": r"0",
+    "level": r"[1-9]",
     # processes
     "pid": r"[1-9]\d*",
     "pidonly": r"[1-9]\d*",
@@ -41,7 +52,7 @@ PATTERNS: dict[str, str] = {
     "psval": r"[^\0]*",
     "psfmt": r"(?!.*environ)[A-Za-z0-9_%,:=+. -]*",
     "psbsd": r"[AacfghjklLmnoOprStTuUvwxXZ]+",  # never e: the environment
-    "psarg": r"\d[\d,]*|(?!.*environ)[a-z_%]+([,:=][a-z0-9_%:=]*)+|pid|ppid|user|cmd|comm|args|rss|vsz|stat|etime|time|tty",
+    "psarg": _PS_ARGUMENT,
     "sigterm": r"(SIG)?TERM|15",
     "nice19": r"[0-9]|1[0-9]",
     "class23": r"[23]",
@@ -86,20 +97,18 @@ PATTERNS: dict[str, str] = {
     "coredump": r"[\w.=@:-]+|/(usr|bin|sbin|opt)/(?!.*\.\.)[\w./+-]+",
     "binpath": r"/(usr|bin|sbin|lib|lib64)/(?!local/)(?!.*\.\.)[\w./+-]+",
     "bootpath": r"/boot/[\w.+-]+",
-    "etcpath": r"/etc/(?!.*\.\.)[\w./-]+",
-    "srvpath": r"/(srv|opt|etc)/(?!.*\.\.)[\w./-]+",
     "logrotconf": r"/etc/logrotate\.(conf|d/[\w.-]+)",
     "archive": r"[^\0:]*",
     # formats and programs of other tools
     "rpmfmt": r"(?:[^%\0]|%%|%-?\d*\{[=#]?[A-Za-z_0-9]+(?::(date|day|hex|octal|perms|fflags|depflags|arraysize|humansi|humaniec|pgpsig|fstate|shescape|json))?\})*",
-    "rpmarg": r"(?![A-Za-z]+://)[A-Za-z0-9_+.,:/*?~^()@%=-]+",
+    "rpmarg": r"(?![A-Za-z]+://)[A-Za-z0-9_+.,:/*?~^@=-]+",
     "tracepoint": r"[A-Za-z0-9_:*?./-]+",
     "jsontool": r"json\.tool",
     "kout": r"wide|json|yaml|name|(jsonpath|custom-columns|go-template)=[^\0]*",
     "never": r"false",
     "fmtnoenv": r"(?!.*[Ee][Nn][Vv])[^\0]*",
     # Of docker inspect: only named parts, for the whole and .Config hold the environment.
-    "inspectfmt": r"(?=.*\{\{)(?!.*[Ee][Nn][Vv])(?!.*\$(?!\w))(?!.*(?<![\w)}\]\"])\.(?![A-Za-z]))"
+    "inspectfmt": r"(?=.*\{\{)(?!.*([Ee][Nn][Vv]|CreateCommand))(?!.*\$(?!\w))(?!.*(?<![\w)}\]\"])\.(?![A-Za-z]))"
     r"(?!.*(?<!Host)(Config|Spec|Template)(?!\.[A-Z]))[^\0]*",
     "image": r"[A-Za-z0-9][\w.:/@-]*",
     "lxcname": r"[A-Za-z0-9_.:-]+",
@@ -118,6 +127,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     sets: dict[str, frozenset[str]]
     pids: frozenset[int]
     own_pids: frozenset[int]
+    captured: bool  # there is an incident
     paths: Paths
     namespace: str = ""  # of kubectl, where a rule's type is a workload
 
@@ -173,6 +183,20 @@ def _metapath(scope: Scope, word: Word) -> None:
     scope.readable(word, content=False)
 
 
+def _etcpath(scope: Scope, word: Word) -> None:
+    _below(scope, word, r"/etc/[\w./-]+")
+
+
+def _srvpath(scope: Scope, word: Word) -> None:
+    _below(scope, word, r"/(srv|opt|etc)/[\w./-]+")
+
+
+def _below(scope: Scope, word: Word, pattern: str) -> None:
+    if not re.fullmatch(pattern, word.value):
+        raise No(f"{word.value!r} is not below a directory of configuration", word.span)
+    scope.readable(word, content=True)
+
+
 def _certfile(scope: Scope, word: Word) -> None:
     """A certificate may stand beside its key; what is named as a key is none."""
     scope.readable(word, content=False)
@@ -207,6 +231,8 @@ SPECIAL = {
     "path": _path,
     "metapath": _metapath,
     "certfile": _certfile,
+    "etcpath": _etcpath,
+    "srvpath": _srvpath,
     "logfile": _logfile,
     "rotatedlog": _rotatedlog,
     "size100m": _size100m,

@@ -19,6 +19,8 @@ from sentinel.policy.scan import MAX_CHARS, Command, scan
 
 MAX_DEPTH = 6
 MAX_LOOKED = 2000  # commands looked at in one text
+MAX_WORDS = 8_192  # words looked at, those of a command inside of a command counted again
+MAX_OPERANDS = 16  # words of an unknown command among which another may begin
 MAX_NAMES = 32  # different commands of one pipeline
 MAX_SCANNED = 4 * MAX_CHARS  # characters, those of a text inside of a text counted again
 
@@ -205,7 +207,7 @@ def search(policy: Policy, text: str) -> tuple[Hit, ...]:
 
 def _unknown(by_name: dict[str, tuple[Block, ...]], look: _Look, found: dict[str, Hit]) -> None:
     """Ask for each word of a command that nobody knows whether a blocked one begins there."""
-    for at, word in enumerate(look.words[1:], 1):
+    for at, word in enumerate(look.words[1:MAX_OPERANDS], 1):
         name = posixpath.basename(word)
         inner = _Look(look.words[at:], [], look.span, set())
         for block in by_name.get(name, by_name[""]):
@@ -222,6 +224,8 @@ class _Apart:
 
     def __init__(self) -> None:
         self._left = MAX_SCANNED
+        self._words = MAX_WORDS
+        self._seen: set[tuple[str, ...]] = set()
 
     def looks(self, text: str, depth: int, span: Span | None) -> Iterator[_Look]:
         """Yield everything that may be executed by `text`."""
@@ -230,19 +234,39 @@ class _Apart:
             return
         for pipeline in scan(text, span=span).pipelines:
             before: set[str] = set()
+            said = ""  # what the stage before prints, where that is known
             for command in pipeline:
                 inner = {_name(each.words) for each in command.inside}
-                for look in self._command(command, depth):
+                for look in (*self._command(command, depth), *self._fed(command, said, depth)):
                     look.before = before | inner
                     yield look
                     if len(before) < MAX_NAMES:
                         before.add(_name(look.words))
+                echoes = _name(command.words) in ("echo", "printf")
+                said = " ".join(command.words[1:]) if echoes else ""
+
+    def _fed(self, command: Command, said: str, depth: int) -> Iterator[_Look]:
+        """Yield what becomes of the words that the stage before prints."""
+        if not said or depth >= MAX_DEPTH:
+            return
+        names = {_name(command.words), *(_name(w) for w in _passed_on(*_named(command.words)))}
+        if names & {"at", "batch", *_SHELLS}:
+            yield from self.looks(said, depth + 1, command.span)
+        if names & {"xargs", "parallel"}:
+            whole = Command([*command.words, *said.split()], [], command.span, [], "")
+            yield from self._command(whole, depth + 1)
 
     def _command(self, command: Command, depth: int) -> Iterator[_Look]:
         """Yield the command itself and all that it would run."""
-        yield _Look(command.words, command.redirects, command.span, set())
-        if depth >= MAX_DEPTH:
+        if self._words < 0:
             return
+        yield _Look(command.words, command.redirects, command.span, set())
+        # The same words in another place run the same; and `docker a docker a ...` must not branch.
+        self._words -= len(command.words)
+        key = tuple(command.words)
+        if depth >= MAX_DEPTH or self._words < 0 or key in self._seen:
+            return
+        self._seen.add(key)
         name = _name(command.words)
         for words in _passed_on(name, command.words):
             inner = Command(words, [], command.span, [], "")
@@ -250,6 +274,10 @@ class _Apart:
         for text in (*_texts(name, command.words), command.stdin):
             if text:
                 yield from self.looks(text, depth + 1, command.span)
+
+
+def _named(words: list[str]) -> tuple[str, list[str]]:
+    return _name(words), words
 
 
 def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
@@ -356,13 +384,19 @@ def _words(block: Block, words: list[str]) -> bool:
 def _arguments(block: Block, words: list[str]) -> bool:
     if block.skip_first_flag and words and words[0].startswith("-") and words[0] != "--":
         words = words[1:]
-    if block.args and not any(matches(word, block.args) for word in words):
+    if block.args and not any(matches(_value_resolved(word), block.args) for word in words):
         return False
     if not block.paths:
         return True
     # A path may also be an option's value: --target=/etc, of=/dev/sda.
     paths = [part for word in words for part in (word, word.partition("=")[2]) if part]
     return any(matches(_resolved(path), block.paths) for path in paths)
+
+
+def _value_resolved(word: str) -> str:
+    """Return `of=//dev/sda` as `of=/dev/sda`."""
+    name, equals, value = word.partition("=")
+    return name + equals + normal(value) if value.startswith("/") else word
 
 
 def _resolved(path: str) -> str:

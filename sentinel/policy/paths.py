@@ -31,13 +31,17 @@ _ELSEWHERE = re.compile(r"/proc/(self|thread-self|\d+)(/task/\d+)?/(root|cwd)(/|
 
 def normal(path: str) -> str:
     """Return `path` as it will be resolved from /, without `//`, `.` and `..`; by its text only."""
-    return "/" + posixpath.normpath("/" + path).lstrip("/")
+    clean = "/" + posixpath.normpath("/" + path).lstrip("/")
+    # The one link that every distribution has: what is secret in /run is so in /var/run.
+    return clean.removeprefix("/var") if (clean + "/").startswith("/var/run/") else clean
 
 
 def denied(paths: Paths, path: str, *, content: bool) -> str:
     """Return why the file may not be read (or, without `content`, looked at), empty where it may."""
     if path == "-":
         return ""
+    if ".." in path.split("/"):
+        return f"{path} goes upwards: with a link on the way that leads elsewhere"
     clean = normal(path)
     if _ELSEWHERE.match(clean):
         return f"{clean} leads out of the tree that is judged"
@@ -45,8 +49,6 @@ def denied(paths: Paths, path: str, *, content: bool) -> str:
         return ""
     if clean.startswith("/dev/") and clean not in paths.device_ok:
         return f"device {clean}"
-    if not path.startswith("/") and ".." in path.split("/"):
-        return f"{path} leads upwards from a directory that is not known"
     if secretish(paths, clean):
         return f"{clean} may hold a secret"
     if not under(clean, paths.open_roots) and not matches(clean, paths.plain):

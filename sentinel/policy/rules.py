@@ -49,6 +49,7 @@ class Allow(Part, frozen=True, kw_only=True):
     opts: str = ""
     args: str = ""
     sub: tuple[str, ...] = ()
+    front: str = ""  # options that may stand before the sub-command; "*": all of `opts`
     args_by_sub: dict[str, str] = {}
     use: str = ""
     require: tuple[
@@ -56,6 +57,7 @@ class Allow(Part, frozen=True, kw_only=True):
     ] = ()  # of each "A|B" one option must be there; "#count": no lone number
     loose_single_dash: bool = False
     plus: bool = False
+    context: bool = False  # only in answer to an incident: it must have captured its context
     stop: bool = False  # the first operand ends the options
     roots: tuple[str, ...] = ()
     min_age_days: int = 0
@@ -372,7 +374,8 @@ def _check_allow(allow: Allow, source: Source) -> None:
     if allow.use and allow.use not in READERS:
         raise PolicyError(f"{where}: there is no reader {allow.use!r}", hint=", ".join(READERS))
     usage = _options(allow.opts, allow.id, source)
-    for option in usage.values():
+    front = _options("" if allow.front == "*" else allow.front, allow.id, source)
+    for option in (*usage.values(), *front.values()):
         _check_kind(option.kind, where)
     for text in (allow.args, *allow.args_by_sub.values()):
         for term in text.split():

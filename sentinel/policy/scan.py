@@ -232,6 +232,10 @@ class _Scanner:
         )
         self.pipelines += inner.pipelines
         self.inside += inner.commands
+        last = inner.commands[-1].words if inner.commands else []
+        if last[:1] in (["echo"], ["printf"]):
+            self.in_word = True
+            self.word.append(" ".join(last[1:]))
 
     def _separator(self, char: str) -> None:
         if char == "&" and self.text[self.i + 1 : self.i + 2] == ">":

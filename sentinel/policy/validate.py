@@ -49,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     pids: frozenset[int] = frozenset()
     own_pids: frozenset[int] = frozenset()
+    captured: bool = False  # an incident froze its context, whatever was in it
 
 
 NO_FACTS = Facts()
@@ -56,7 +57,9 @@ NO_FACTS = Facts()
 
 def facts_of(context: Context, *, own_pids: frozenset[int] = frozenset()) -> Facts:
     """Return the facts of a frozen context."""
-    return Facts(pids=frozenset(each.pid for each in context.processes), own_pids=own_pids)
+    return Facts(
+        pids=frozenset(each.pid for each in context.processes), own_pids=own_pids, captured=True
+    )
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -92,7 +95,13 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
         tree = grammar.parse(text)
     except Reject as reject:
         return _rejected(text, reject, blocks)
-    scope = Scope(sets=policy.sets, pids=facts.pids, own_pids=facts.own_pids, paths=policy.paths)
+    scope = Scope(
+        sets=policy.sets,
+        pids=facts.pids,
+        own_pids=facts.own_pids,
+        captured=facts.captured or bool(facts.pids),
+        paths=policy.paths,
+    )
     found = tuple(
         _simple(policy, simple, scope, before=tuple(map(_argv, pipeline.commands[:number])))
         for item in tree.lists

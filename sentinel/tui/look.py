@@ -81,11 +81,6 @@ OUTCOME_TONE = {
 STAGES = tuple(Stage)
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the worst of `verdicts`; of none it is REVIEW, for nothing has been judged."""
-    return max(verdicts, key=_RANK.__getitem__, default=Verdict.REVIEW)
-
-
 def worse(one: Verdict, other: Verdict) -> bool:
     """Say whether `one` is worse than `other`."""
     return _RANK[one] > _RANK[other]

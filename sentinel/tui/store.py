@@ -69,14 +69,13 @@ def stale(link: Link, now_ms: int) -> bool:
 
 
 class Store:
-    """Holds the present and hands out snapshots; `dirty` are the incidents changed since `flush`."""
+    """Holds the present and hands out snapshots."""
 
     def __init__(self) -> None:
         """Start empty, connecting."""
         self._known: dict[str, Summary] = {}
         self._snapshot = Snapshot()
         self._changed = False
-        self._dirty: set[str] = set()
         self.incidents: dict[str, Incident] = {}  # whole ones, as they were last fetched
 
     @property
@@ -97,19 +96,12 @@ class Store:
             self._changed = False
         return self._snapshot
 
-    def flush(self) -> frozenset[str]:
-        """Return the ids that changed since the last call."""
-        dirty = frozenset(self._dirty)
-        self._dirty.clear()
-        return dirty
-
     def listed(self, pages: Iterable[Page]) -> None:
         """Take the hub's own list in place of what was known; what has ended meanwhile stays ended."""
         collected = list(pages)
         ended = {i: s for i, s in self._known.items() if s.state in TERMINAL}
         fresh = {summary.id: summary for page in collected for summary in page.summaries}
         self._known = ended | fresh
-        self._dirty.update(self._known)
         self._changed = True
         self._replace(
             revision=min((page.revision for page in collected), default=0),
@@ -130,7 +122,6 @@ class Store:
         known = self.incidents.get(incident.summary.id)
         if known is None or known.summary.revision <= incident.summary.revision:
             self.incidents[incident.summary.id] = incident
-            self._dirty.add(incident.summary.id)
         self._take(incident.summary)
 
     def seen(self, page: Page) -> None:
@@ -165,7 +156,6 @@ class Store:
         known = self._known.get(summary.id)
         if known is None or known.revision <= summary.revision:
             self._known[summary.id] = summary
-            self._dirty.add(summary.id)
             self._changed = True
 
     def _replace(self, **changes: object) -> None:

@@ -15,9 +15,7 @@ from sentinel.policy.grammar import Word
 from sentinel.policy.options import No, spec
 from sentinel.policy.readers.base import Call
 
-_OPTIONS = spec(
-    "-F=any -v=assign -b -n -O -S --field-separator=any --assign=assign --sandbox --posix --csv"
-)
+_OPTIONS = spec("-F=any -v=assign -b -n -O -S --field-separator=any --assign=assign --sandbox")
 _ASSIGN = re.compile(r"([A-Za-z_]\w*)=.*", re.DOTALL)
 # What runs, reads or writes something else, or would let a name hide what it means.
 _REFUSED = frozenset(
@@ -85,8 +83,6 @@ _KEYWORDS = frozenset(
     [
         "BEGIN",
         "END",
-        "BEGINFILE",
-        "ENDFILE",
         "if",
         "else",
         "while",
@@ -98,16 +94,14 @@ _KEYWORDS = frozenset(
         "return",
         "exit",
         "next",
-        "nextfile",
         "break",
         "continue",
-        "switch",
-        "case",
-        "default",
         "delete",
     ]
 )
-_CONTROL = frozenset({"if", "while", "for", "switch"})
+# Keywords of one awk that are plain variables in another, where a / after them divides.
+_DIALECT = re.compile(r"\b(default|case|switch|BEGINFILE|ENDFILE|nextfile|func)\b")
+_CONTROL = frozenset({"if", "while", "for"})
 _TOKEN = re.compile(
     r"""\s+
     | (?P<string>"(?:[^"\\]|\\.)*")
@@ -132,6 +126,8 @@ def awk(call: Call) -> None:
     if not parsed.rest:
         raise No("no program", call.span)
     program, *files = parsed.rest
+    if found := _DIALECT.search(program.value):
+        raise No(f"{found[0]} means something else in another awk", program.span)
     _check_program(program)
     for word in files:
         if _ASSIGN.fullmatch(word.value):

@@ -17,6 +17,7 @@ _OPTIONS = spec(
     " --max-log-requests=cnt --recursive --show-events?=word --sum --use-protocol-buffers --all-containers?=word"
     " --short --flatten"
 )
+_FRONT = spec("-n=word --namespace=word")
 _VERBS = names(
     "logs top explain api-resources api-versions version cluster-info events status projects"
 )
@@ -47,7 +48,9 @@ def kubectl(call: Call) -> None:
         call.scope.check("kout", word)
         outputs.append(word.value)
 
-    parsed = call.parse(_OPTIONS, kinds={"kout": output})
+    # Before the verb an option might take it for its value: only the namespace may stand there.
+    front = call.parse(_FRONT, stop=True)
+    parsed = call.parse(_OPTIONS, front.rest, kinds={"kout": output})
     words = [word.value for word in parsed.rest]
     for word in parsed.rest:
         if not _WORD.fullmatch(word.value):
@@ -69,7 +72,7 @@ def _shown(call: Call, words: tuple[Word, ...], outputs: list[str]) -> None:
     describes = words[0].value == "describe"
     shows = any(output not in ("wide", "name") for output in outputs)
     for word in words[1:]:
-        if describes and re.search(r"(?i)secret|token", words[1].value):
-            raise No("a description shows the token of a secret", word.span, "get -o wide")
+        if describes and _HOLDS.search(word.value):
+            raise No("a description shows what it holds", word.span, "get -o wide")
         if shows and _HOLDS.search(word.value):
             raise No("shows secret or configuration values", word.span, "-o name or -o wide")

@@ -70,8 +70,8 @@ _PSQL = spec(
     " --csv --field-separator=any --pset=word --html -H"
 )
 _MYSQL = spec(
-    "-e=sql -N -B -s -t -E -A -r -u=key -h=lhost -P=nonneg -D=key -S=metapath --execute=sql --batch --skip-column-names --table"
-    " --user=key --host=lhost --port=nonneg --database=key --socket=metapath --connect-timeout=nonneg --vertical --silent --raw"
+    "-e=sql -N -B -s -t -E -A -r -u=key -h=lhost -P=nonneg -D=database -S=metapath --execute=sql --batch --skip-column-names --table"
+    " --user=key --host=lhost --port=nonneg --database=database --socket=metapath --connect-timeout=nonneg --vertical --silent --raw"
     " --protocol=word --no-auto-rehash"
 )
 
@@ -90,14 +90,20 @@ def sql(call: Call) -> None:
     def host(word: Word) -> None:
         call.scope.check("cgroup" if re.match(r"/(var/)?run/|/tmp", word.value) else "lhost", word)
 
-    parsed = call.parse(_PSQL if psql else _MYSQL, kinds={"sql": statement, "pghost": host})
+    def database(word: Word) -> None:
+        call.scope.check("key", word)
+        if word.value.lower() == "mysql":
+            raise No("the database of accounts", word.span)
+
+    kinds = {"sql": statement, "pghost": host, "database": database}
+    parsed = call.parse(_PSQL if psql else _MYSQL, kinds=kinds)
     listing = psql and {"-l", "--list"} & set(parsed.seen)
     if len(statements) != (0 if listing else 1):
         raise No("exactly one statement is needed", call.span, "-c 'SELECT ...'" if psql else "-e")
     if len(parsed.rest) > (2 if psql else 1):
         raise No("too many arguments", call.span)
     for word in parsed.rest:
-        call.scope.check("key", word)
+        database(word)
 
 
 _TOKEN = re.compile(
@@ -114,7 +120,7 @@ _REFUSED = re.compile(
     r"(insert|update|delete|drop|alter|create|truncate|grant|revoke|copy|call|do|vacuum|analy[sz]e|reindex|refresh"
     r"|cluster|lock|reset|listen|notify|load|import|into|execute|prepare|deallocate|merge|replace|rename|flush|kill"
     r"|purge|shutdown|install|uninstall|handler|outfile|dumpfile|system|source|tee|pager|delimiter|share"
-    r"|pg_shadow|pg_authid|pg_user_mappings?|pg_subscription|pg_largeobject|pg_file_settings|set|begin|commit|rollback"
+    r"|pg_shadow|pg_authid|\w*user_mapping\w*|pg_subscription|pg_largeobject|pg_file_settings|set|begin|commit|rollback"
     r"|declare|fetch|discard|checkpoint|security|procedure)",
     re.IGNORECASE,
 )
@@ -175,8 +181,8 @@ class _Statement:
                 self._name(token.text, after)
             elif token.kind == "quoted":
                 self._quoted(tokens, at, after)
-        if shows and "grants" in [token.text for token in tokens]:
-            raise self._no("SHOW GRANTS shows password hashes")
+        if shows and {"grants", "user"} & {token.text for token in tokens}:
+            raise self._no("SHOW GRANTS and SHOW CREATE USER show password hashes")
 
     def _no(self, reason: str) -> No:
         return No(reason, self._word.span, "one SELECT, SHOW, EXPLAIN or DESCRIBE")

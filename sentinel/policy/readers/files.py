@@ -78,7 +78,7 @@ def _roots(words: Sequence[Word]) -> list[Word]:
 
 def _exec(call: Call, roots: list[Word], at: Word, words: list[Word]) -> None:
     inner: list[Word] = []
-    while words and words[0].value not in (";", "+"):
+    while words and not _ends(inner, words[0].value):
         inner.append(words.pop(0))
     if not words or not inner:
         raise No("-exec without its end", at.span, "end it with \\; or +")
@@ -88,6 +88,11 @@ def _exec(call: Call, roots: list[Word], at: Word, words: list[Word]) -> None:
     if name not in _LOOKS and not (reads and name in _READS):
         raise No(f"find runs {name} on names that are not in the plan", inner[0].span)
     call.inner([_with(word, "{}", _SAMPLE) for word in inner])
+
+
+def _ends(inner: list[Word], value: str) -> bool:
+    """`;` ends, and `+` directly behind `{}`; elsewhere it is one more word."""
+    return value == ";" or (value == "+" and bool(inner) and inner[-1].value == "{}")
 
 
 def _with(word: Word, mark: str, sample: str) -> Word:
@@ -108,7 +113,11 @@ def xargs(call: Call) -> None:
     sample = _SAMPLE
     if name in _OF_PIDS and _pids(call.before):
         sample = "1234"
-    elif name in _LOOKS | _READS and first(parsed.seen, "-0", "--null") is not None:
+    elif (
+        name in _LOOKS | _READS
+        and first(parsed.seen, "-0", "--null") is not None
+        and first(parsed.seen, "-d", "--delimiter") is None
+    ):
         _named(call, command)
     elif name not in _HARMLESS:
         raise No(
@@ -164,11 +173,18 @@ def _only_passes(stages: Iterable[Argv]) -> bool:
 def tar(call: Call) -> None:
     """Listing an archive, and nothing else."""
     words = list(call.words)
-    if words and re.fullmatch(r"[a-zA-Z]+", words[0].value):
+    # Old style: each letter that has a value takes a word of its own, so only the last may have one.
+    if words and re.fullmatch(r"[tvzjJa]+f?", words[0].value):
         words[0] = Word("-" + words[0].value, words[0].span, words[0].quoted)
     parsed = call.parse(_TAR, words)
     if first(parsed.seen, "-t", "--list") is None:
         raise No("tar other than a listing", call.span, "use tar -t")
+    if ":" in (first(parsed.seen, "-f", "--file") or ""):
+        raise No("an archive on another host", call.span)
+    for word in parsed.rest:
+        call.scope.check("archive", word)
+    if words and not words[0].value.startswith("-"):
+        raise No("tar options that are not understood", words[0].span, "tar -tf")
 
 
 def find_delete(call: Call) -> None:

@@ -18,6 +18,7 @@ READERS: dict[str, tuple[str, str]] = {
     "find": ("files", "find"),
     "finddelete": ("files", "find_delete"),
     "grep": ("text", "grep"),
+    "haproxy": ("web", "haproxy"),
     "jq": ("text", "jq"),
     "kubectl": ("cluster", "kubectl"),
     "openssl": ("web", "openssl"),

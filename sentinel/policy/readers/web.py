@@ -18,7 +18,7 @@ _CURL = spec(
 )
 _WGET = spec(
     "-q -S -nv -v -4 -6 -O=stdoutornull -T=num -t=cnt --spider --quiet --no-verbose --server-response"
-    " --output-document=stdoutornull --timeout=num --tries=cnt --no-check-certificate --max-redirect=nonneg"
+    " --output-document=stdoutornull --timeout=num --tries=cnt --no-check-certificate --max-redirect=zero"
     " --connect-timeout=num --read-timeout=num --content-on-error"
 )
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -44,6 +44,8 @@ def wget(call: Call) -> None:
     parsed = call.parse(_WGET)
     if not {"-O", "--output-document", "--spider"} & set(parsed.seen):
         raise No("wget writes a file", call.span, "-qO- or --spider")
+    if "--max-redirect" not in parsed.seen:
+        raise No("wget follows where it is sent", call.span, "--max-redirect=0")
     if not parsed.rest:
         raise No("no URL", call.span)
     for word in parsed.rest:
@@ -54,11 +56,16 @@ def _local(word: Word) -> None:
     text = word.value
     try:
         url = urllib.parse.urlsplit(text if "://" in text else "http://" + text)
-        local = url.scheme in ("http", "https") and url.hostname in _LOCAL and "@" not in url.netloc
+        local = (
+            url.scheme in ("http", "https")
+            and url.hostname in _LOCAL
+            and "@" not in url.netloc
+            and url.port != 0
+        )
     except ValueError:
         local = False
     # curl expands {a,b} and [1-9] itself; \ is a / to it and part of the name to us.
-    if not local or re.search(r"[{}\\]", text) or "[" in text.replace("[::1]", ""):
+    if not local or re.search(r"[{}\\#]", text) or "[" in text.replace("[::1]", ""):
         raise No(f"{text} is not a URL of this host", word.span, "ask localhost")
     if _ACTS.search(urllib.parse.unquote(text)):
         raise No(f"reading {text} may act or disclose", word.span)
@@ -130,3 +137,19 @@ def _client(call: Call, words: tuple[Word, ...]) -> tuple[Word, ...]:
     if "-connect" not in parsed.seen:
         raise No("no -connect", call.span)
     return parsed.rest
+
+
+_SOCKET = re.compile(r"(UNIX-CONNECT:|unix-connect:|unix:)?/(var/)?run/haproxy[\w./-]*\.sock")
+_ASKS = re.compile(
+    r"show (stat|info|errors|sess|pools|activity|version|backend|table [\w.-]+|servers (state|conn)( [\w.-]+)?)"
+)
+
+
+def haproxy(call: Call) -> None:
+    """A question to haproxy's socket: exactly `echo 'show ...' | socat stdio SOCKET`."""
+    said = call.before[0] if len(call.before) == 1 else ()
+    if len(said) != 2 or said[0] != "echo" or not _ASKS.fullmatch(said[1]):
+        raise No("socat passes on whatever it is given", call.span, "echo 'show stat' | socat ...")
+    ends = [word.value for word in call.words]
+    if len(ends) != 2 or ends[0].lower() not in ("-", "stdio") or not _SOCKET.fullmatch(ends[1]):
+        raise No("another end than haproxy's socket", call.span, "stdio /run/haproxy/admin.sock")

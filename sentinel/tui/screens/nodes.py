@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from sentinel.domain import AgentStatus
 from sentinel.protocol import Agents, AgentsRequest
-from sentinel.tui.client import Answered, Refused
+from sentinel.tui.client import Answered
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Row, Tone, line, text
 from sentinel.tui.render import tables
@@ -62,7 +62,3 @@ class NodesPage(Page):
         agents = cast("Agents", message.reply).agents
         self._agents = tuple(sorted(agents, key=lambda agent: (agent.connected, agent.host)))
         self.update_view()
-
-    def refused(self, message: Refused) -> None:
-        """Say why; it is tried again at the next refresh."""
-        super().refused(message)

@@ -108,6 +108,8 @@ class Browser(Widget, can_focus=True):
         now, for a sequence that is too long to search.
         """
         old_stop, offset = self.stop, self._cursor - self._top
+        if rows != self._rows:
+            self._deepest = 0
         self._rows = rows
         found = self._find(old_stop) if at is None else at
         if found >= 0:
@@ -116,9 +118,7 @@ class Browser(Widget, can_focus=True):
         else:
             self._cursor = min(self._cursor, len(rows) - 1)
             self._cursor = self._nearest(max(0, self._cursor))
-        self._clamp()
-        self._deepest = self._top + self.size.height
-        self._repaint()
+        self._scrolled()
         if self.stop != old_stop:
             self.post_message(self.Moved(self.stop))
 

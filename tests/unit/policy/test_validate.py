@@ -83,7 +83,7 @@ def test_init_is_no_target_even_if_captured(verdict):
 def test_the_pids_of_the_facts_are_those_of_the_context():
     context = Context(captured_ms=1, processes=(Process(pid=7, start_ticks=1, name="x"),))
     assert validate.facts_of(context, own_pids=frozenset({3})) == Facts(
-        pids=frozenset({7}), own_pids=frozenset({3})
+        pids=frozenset({7}), own_pids=frozenset({3}), captured=True
     )
 
 
