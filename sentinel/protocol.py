@@ -51,6 +51,9 @@ AGENT_MESSAGE_BYTES = 256 * 1024
 HUB_MESSAGE_BYTES = 1024 * 1024
 OPERATOR_MESSAGE_BYTES = 4 * 1024 * 1024
 
+# A decision is for now: terminal, hub and node know one longest life of a statement.
+DECISION_LIFE_MS = 15 * 60_000
+
 # ---------------------------------------------------------------- node -> hub
 
 

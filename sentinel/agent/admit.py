@@ -29,13 +29,14 @@ from sentinel.domain import (
 from sentinel.errors import WireError, printable
 from sentinel.policy import validate
 from sentinel.policy.rules import Policy
+from sentinel.protocol import DECISION_LIFE_MS
 
 PLAN_BYTES = 131072
 STATEMENT_BYTES = 8192
 SIGNATURE_BYTES = 8192
 SIGNATURES = 8
 REASON_CHARS = 800
-LIFE_MS = 15 * 60_000  # a decision is for now
+LIFE_MS = DECISION_LIFE_MS
 SKEW_MS = 60_000  # clocks differ; a statement from further in the future is not believed
 
 # Returns the names of the distinct people whose signatures over the statement's exact bytes hold.

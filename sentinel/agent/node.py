@@ -16,7 +16,6 @@ import logging
 import os
 import secrets
 import time
-import uuid
 from pathlib import Path
 
 from sentinel import __version__, config, errors, process, protocol
@@ -37,6 +36,7 @@ from sentinel.domain import (
     Sample,
     Verification,
 )
+from sentinel.ids import uuid7
 from sentinel.policy.rules import Policy
 from sentinel.protocol import Finish, Letter
 from sentinel.trust import identity, x509
@@ -49,12 +49,6 @@ RETRY_S = 1.0  # before a full disk is tried again
 RENEWAL_CHECK_S = 3600
 BUNDLES = 8  # plans that wait for the hands; the hub sends what did not fit again
 GAUGES = 32
-
-
-def new_id(now_ms: int) -> str:
-    """Return a UUIDv7 (RFC 9562): sorted by `now_ms`, the rest random."""
-    value = (now_ms << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62)
-    return str(uuid.UUID(int=value | secrets.randbits(62)))
 
 
 def new_challenge() -> str:
@@ -219,7 +213,7 @@ class Agent:
             labels=self._settings.labels,
         )
         report = Report(
-            event=new_id(now_ms),
+            event=uuid7(now_ms),
             host=self._host,
             anomaly=anomaly,
             context=context,
@@ -360,7 +354,7 @@ class Agent:
             await asyncio.sleep(RENEWAL_CHECK_S)
 
     def _put(self, **body: object) -> None:
-        self._store.put(Letter(id=new_id(process.now_ms()), **body))  # type: ignore[arg-type]
+        self._store.put(Letter(id=uuid7(process.now_ms()), **body))  # type: ignore[arg-type]
 
 
 def _key(anomaly: Anomaly) -> tuple[str, str, str]:

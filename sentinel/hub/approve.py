@@ -27,12 +27,12 @@ from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
-from sentinel.protocol import Action, ActRequest, DecideRequest, ReviseRequest
+from sentinel.protocol import DECISION_LIFE_MS, Action, ActRequest, DecideRequest, ReviseRequest
 
 STATEMENT_BYTES = 4096
 PLAN_BYTES = 131072  # the bound of domain.Bundle.plan
 AHEAD_MS = 60_000  # how far an operator's clock may be ahead of the hub's
-LIFE_MS = 900_000  # an approval is for now; the node refuses a longer life too
+LIFE_MS = DECISION_LIFE_MS
 
 
 async def decide(

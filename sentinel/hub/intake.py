@@ -11,8 +11,6 @@ record without effect; what makes no sense is refused, and the caller says so in
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from functools import partial
 
 import msgspec
@@ -34,6 +32,7 @@ from sentinel.hub.cases import Case, line
 from sentinel.hub.moves import Entry, begin, move
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
+from sentinel.ids import uuid7
 from sentinel.lifecycle import TRANSITIONS, Event
 from sentinel.protocol import Cleared, Finish, Finished, Letter
 
@@ -281,9 +280,8 @@ async def _note_late(work: UnitOfWork, before: Case, after: Case, entry: Entry) 
 
 
 def new_id(now_ms: int) -> IncidentId:
-    """Return a new UUIDv7: ids sort by time, and pages of incidents rest on that."""
-    value = (now_ms << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62)
-    return IncidentId(str(uuid.UUID(int=value | secrets.randbits(62))))
+    """Return a new incident's id: ids sort by time, and pages of incidents rest on that."""
+    return IncidentId(uuid7(now_ms))
 
 
 def _culprit(report: Report) -> str:

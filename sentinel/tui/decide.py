@@ -24,9 +24,9 @@ from sentinel.domain import (
     Verdict,
 )
 from sentinel.errors import OperatorError, WireError
-from sentinel.protocol import DecideRequest
+from sentinel.protocol import DECISION_LIFE_MS, DecideRequest
 
-LIFE_MS = 15 * 60 * 1000  # a statement is good for so long, and no node takes an older one
+LIFE_MS = DECISION_LIFE_MS
 DIGITS = 4  # of the digest, which a person types
 
 
