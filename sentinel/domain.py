@@ -389,6 +389,22 @@ class Node(Value, frozen=True, kw_only=True):
     reason: Line = ""
 
 
+class Limit(Value, frozen=True, kw_only=True):
+    """How often a rule may be used on one host, and when: conditions of a run, never of a verdict.
+
+    `per_plan` counts within the plan, so the judgement holds it; the others need a clock and a record
+    of what ran, so the node's gate holds them by its own. 0, empty and False: no such condition.
+    """
+
+    rule: Name
+    uses: Count = 1  # how often this command uses the rule
+    per_plan: Count = 0
+    per_hour: Count = 0  # uses in live runs within an hour
+    cool_down_s: Count = 0  # since the last live run
+    hours: Name = ""  # "22:00-06:00", UTC, the end not included
+    dry_run_first: bool = False  # the same command was rehearsed for the same fault
+
+
 class Judgement(Value, frozen=True, kw_only=True):
     """The verdict on one command: its worst finding, the findings, and the tree to show."""
 
@@ -397,6 +413,7 @@ class Judgement(Value, frozen=True, kw_only=True):
     tree: Annotated[tuple[Node, ...], Meta(max_length=512)] = ()
     argv_digest: HexDigest | None = None  # of the argv tree; present only where the grammar took it
     changes: bool = True  # False where every rule that allowed it is read-only
+    limits: Annotated[tuple[Limit, ...], Meta(max_length=64)] = ()  # of the rules that took it
 
 
 class PlanJudgement(Value, frozen=True, kw_only=True):
@@ -471,7 +488,7 @@ class CommandResult(Value, frozen=True, kw_only=True):
     index: Count
     outcome: Outcome
     reason: Line = ""
-    argv: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    argv: Annotated[tuple[str, ...], Meta(max_length=256)] = ()
     exit_status: int | None = None
     stdout: Output = ""
     stderr: Output = ""

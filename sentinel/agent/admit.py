@@ -29,6 +29,7 @@ from sentinel.domain import (
 from sentinel.errors import WireError, printable
 from sentinel.policy import validate
 from sentinel.policy.rules import Policy
+from sentinel.policy.validate import Facts
 from sentinel.protocol import DECISION_LIFE_MS
 
 PLAN_BYTES = 131072
@@ -62,6 +63,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     statement: Statement
     judgement: PlanJudgement
+    facts: Facts  # what it was judged by
     report: Report
     mode: Mode
 
@@ -98,7 +100,8 @@ def admit(bundle: Bundle, node: Node, now_ms: int) -> Admitted | Refused:
         within_its_life(statement, now_ms)
         mode = mode_of_both(statement, node)
         under_my_policy(statement, node)
-        judgement = allowed_by_me(plan, digest, report, node)
+        facts = validate.facts_of(report.context, own_pids=node.own_pids)
+        judgement = allowed_by_me(plan, digest, facts, node)
         nothing_under_way(bundle, node)
         spend(statement, bundle, node, now_ms)
     except _Stop as stop:
@@ -108,6 +111,7 @@ def admit(bundle: Bundle, node: Node, now_ms: int) -> Admitted | Refused:
         plan=plan,
         statement=statement,
         judgement=judgement,
+        facts=facts,
         report=report,
         mode=mode,
     )
@@ -238,9 +242,8 @@ def under_my_policy(statement: Statement, node: Node) -> None:
         )
 
 
-def allowed_by_me(plan: Plan, digest: Digest, report: Report, node: Node) -> PlanJudgement:
+def allowed_by_me(plan: Plan, digest: Digest, facts: Facts, node: Node) -> PlanJudgement:
     """Return this node's own judgement, against its own frozen context; something must be allow."""
-    facts = validate.facts_of(report.context, own_pids=node.own_pids)
     judgement = validate.judge_plan(node.policy, plan, digest, facts)
     if judgement.verdict is Verdict.BLOCK:
         raise _Stop("policy.block", "this node's policy blocks a command of the plan")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sentinel import canonical, errors
-from sentinel.agent import execute
+from sentinel.agent import execute, fill
 from sentinel.agent.admit import PLAN_BYTES, Admitted
 from sentinel.agent.store import Interrupted
 from sentinel.domain import (
@@ -21,13 +21,14 @@ from sentinel.domain import (
     Report,
     Verdict,
 )
-from sentinel.policy import grammar
+from sentinel.policy import grammar, validate
 from sentinel.policy.grammar import CommandTree
+from sentinel.policy.rules import Policy
 from sentinel.protocol import Finish
 
 log = logging.getLogger(__name__)
 
-MAX_WORDS = 64  # bound of CommandResult.argv
+MAX_WORDS = 256  # bound of CommandResult.argv
 
 Tell = Callable[[CommandResult], None]
 
@@ -52,7 +53,7 @@ def cut_short(cut: Interrupted, now_ms: int) -> tuple[CommandResult, ...]:
 
 
 async def run_plan(
-    admitted: Admitted, trusted: Sequence[str], tell: Tell, *, clock: Callable[[], int]
+    admitted: Admitted, policy: Policy, tell: Tell, *, clock: Callable[[], int]
 ) -> Finish:
     """Run what may run, in order, and `tell` of each command; return how it ended.
 
@@ -66,7 +67,7 @@ async def run_plan(
             reason = failed or _why(judgement)
             tell(CommandResult(index=index, outcome=Outcome.SKIPPED, reason=reason))
             continue
-        result = await _run_one(index, command, judgement, admitted, trusted, tell, clock)
+        result = await _run_one(index, command, judgement, admitted, policy, tell, clock)
         tell(result)
         if result.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
             failed = f"command {index + 1} {result.outcome.value}"
@@ -80,7 +81,7 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     command: Command,
     judgement: Judgement,
     admitted: Admitted,
-    trusted: Sequence[str],
+    policy: Policy,
     tell: Tell,
     clock: Callable[[], int],
 ) -> CommandResult:
@@ -93,10 +94,16 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     try:
         if judgement.argv_digest != grammar.argv_digest(tree):
             raise errors.NodeError("the tree to run is not the tree that was judged")
-        run = await execute.run(
+        filled = await fill.fill(
             tree,
+            refusal=lambda literal: validate.refusal(policy, literal, admitted.facts),
+            trusted=policy.trusted_dirs,
+        )
+        words = _words(filled.tree)
+        run = await execute.run(
+            filled.tree,
             timeout_s=command.timeout_s,
-            trusted=trusted,
+            trusted=policy.trusted_dirs,
             captured=_identities(admitted.report) if judgement.changes else {},
         )
     except (errors.NodeError, OSError) as error:
@@ -111,7 +118,7 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     return CommandResult(
         index=index,
         outcome=_outcome(run),
-        reason=errors.printable(run.reason, 900),
+        reason=errors.printable(run.reason or filled.note, 900),
         argv=words,
         exit_status=run.exit_status,
         stdout=run.stdout,

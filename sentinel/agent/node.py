@@ -295,9 +295,7 @@ class Agent:
                 self._put(ran=protocol.Ran(incident=bundle.incident, result=result))
             self._link.nudge()
 
-        finish = await hands.run_plan(
-            admitted, self._policy.trusted_dirs, tell, clock=process.now_ms
-        )
+        finish = await hands.run_plan(admitted, self._policy, tell, clock=process.now_ms)
         with self._store.transaction():
             self._finish(bundle, admitted.statement.event, finish)
         self._link.nudge()

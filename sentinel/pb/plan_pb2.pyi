@@ -165,19 +165,39 @@ class Node(_message.Message):
     reason: str
     def __init__(self, depth: _Optional[int] = ..., kind: _Optional[str] = ..., span: _Optional[_Iterable[int]] = ..., text: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class Limit(_message.Message):
+    __slots__ = ("rule", "uses", "per_plan", "per_hour", "cool_down_s", "hours", "dry_run_first")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
+    PER_PLAN_FIELD_NUMBER: _ClassVar[int]
+    PER_HOUR_FIELD_NUMBER: _ClassVar[int]
+    COOL_DOWN_S_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIRST_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    uses: int
+    per_plan: int
+    per_hour: int
+    cool_down_s: int
+    hours: str
+    dry_run_first: bool
+    def __init__(self, rule: _Optional[str] = ..., uses: _Optional[int] = ..., per_plan: _Optional[int] = ..., per_hour: _Optional[int] = ..., cool_down_s: _Optional[int] = ..., hours: _Optional[str] = ..., dry_run_first: _Optional[bool] = ...) -> None: ...
+
 class Judgement(_message.Message):
-    __slots__ = ("verdict", "findings", "tree", "argv_digest", "changes")
+    __slots__ = ("verdict", "findings", "tree", "argv_digest", "changes", "limits")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     TREE_FIELD_NUMBER: _ClassVar[int]
     ARGV_DIGEST_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     verdict: Verdict
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
     tree: _containers.RepeatedCompositeFieldContainer[Node]
     argv_digest: str
     changes: bool
-    def __init__(self, verdict: _Optional[_Union[Verdict, str]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., tree: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., argv_digest: _Optional[str] = ..., changes: _Optional[bool] = ...) -> None: ...
+    limits: _containers.RepeatedCompositeFieldContainer[Limit]
+    def __init__(self, verdict: _Optional[_Union[Verdict, str]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., tree: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., argv_digest: _Optional[str] = ..., changes: _Optional[bool] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ...) -> None: ...
 
 class PlanJudgement(_message.Message):
     __slots__ = ("plan", "policy", "verdict", "commands")

@@ -75,6 +75,7 @@ def _accept(
     allow = rule.allow
     span = (words[0].span[0], words[-1].span[1])
     rest = tuple(words[1:])
+    scope = msgspec.structs.replace(scope, filled=set())
     if allow.use:
 
         def inner(found: Sequence[Word]) -> None:
@@ -98,12 +99,30 @@ def _accept(
         parsed = _read(rule.options, rest, scope, allow)
         arguments(allow.args, parsed.rest, scope.check, span)
         _required(allow, parsed, span)
+    for word in rest:
+        if word.open:
+            _open(policy, rule, word, scope)
     if allow.context and not scope.captured:
         raise No(
             "it changes the machine, and there is no incident that it answers",
             span,
             "judge it with what an incident captured (--context FILE)",
         )
+
+
+def _open(policy: Policy, rule: Rule, word: Word, scope: Scope) -> None:
+    """Raise No unless the node may fill in the word here; it judges again what came of it."""
+    if word.span not in scope.filled:
+        meant = "a file is read" if word.glob else "a pid is meant"
+        raise No(
+            f"{word.value} may stand only where {meant}", word.span, "write it out, or quote it"
+        )
+    if word.glob and rule.changes:
+        raise No(
+            f"{word.value} is a glob, and this changes the machine", word.span, "name each file"
+        )
+    if word.pids_of:
+        take(policy, word.pids_of, scope, before=(), depth=MAX_WRAPPERS)
 
 
 def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -> Parsed:

@@ -2,9 +2,15 @@
 
 Literal words after quote removal, joined by `|`, `&&`, `||` and `;`, with descriptor duplication and
 /dev/null as the only redirections. Everything else is a `Reject` with its reason and position: no
-variables, substitutions, globs, braces, tildes, assignments, here-documents, background, grouping or
-control flow. What is accepted means to bash exactly what the tree says (a differential test proves it),
-and the tree, never the text, is what runs.
+variables, braces, tildes, assignments, here-documents, background, grouping or control flow. What is
+accepted means to bash exactly what the tree says (a differential test proves it), and the tree, never
+the text, is what runs.
+
+Two kinds of words are open: the node fills them in before it runs the command, and judges again what
+came of it. They are whole words, and no part of them is quoted:
+  - an absolute glob of `*` and `?` (`/var/log/*.log`);
+  - `$(pgrep WORDS)` or `$(pidof WORDS)`, of plain words.
+The rules say where an open word may stand: a glob where a file is read, the other where a pid is meant.
 
 Why not a shell parser: each one that was measured shows some inputs as static words that bash executes
 (`ls 'a'$(rm y)'b'`). A grammar that does not know expansions cannot overlook one.
@@ -20,7 +26,7 @@ import msgspec
 from sentinel import canonical
 from sentinel.domain import Digest, Span
 
-NAME = "strict/1"  # part of the policy's digest: another grammar is another policy
+NAME = "strict/2"  # part of the policy's digest: another grammar is another policy
 MAX_CHARS = 1024
 MAX_WORDS = 64
 MAX_STAGES = 8
@@ -58,6 +64,8 @@ _RESERVED = frozenset(
     ]
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]]*\])?\+?=")
+_GLOB = re.compile(r"[*?]")
+_PIDS_OF = re.compile(r"\$\( *((?:pgrep|pidof)(?: +[A-Za-z0-9_./:,+@=-]+)+) *\)(?=[ ;|&<>]|$)")
 _REDIRECT = re.compile(r"(\d*)(&>>|&>|>>|<<<|<<-|<<|<>|>\||>&|<&|<\(|>\(|>|<)")
 
 
@@ -72,11 +80,21 @@ class Reject(Exception):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word after quote removal. `quoted`: some part of it was."""
+    """A word after quote removal. `quoted`: some part of it was.
+
+    Of an open word `value` is its text: a glob, or with `pids_of` the command whose output stands here.
+    """
 
     value: str
     span: Span
     quoted: bool
+    glob: bool = False
+    pids_of: tuple[Word, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Say whether the node fills it in."""
+        return self.glob or bool(self.pids_of)
 
 
 Op = Literal["dup", ">", ">>", "&>", "<"]
@@ -221,21 +239,41 @@ def _redirection(text: str, at: int) -> _Token | None:
 
 
 def _word(text: str, start: int) -> _Token:
+    if found := _PIDS_OF.match(text, start):
+        word = Word(
+            found[0], found.span(), quoted=False, pids_of=_plain_words(found[1], found.start(1))
+        )
+        return _Token("word", "", word, *found.span())
     parts: list[str] = []
     quoted = False
+    glob = -1
     at = start
     while at < len(text) and text[at] not in _END:
         char = text[at]
         if char in "'\"\\":
             part, at = _QUOTES[char](text, at)
             quoted = True
+        elif char in "*?" and text[start] == "/":
+            part = char
+            glob = glob if glob >= 0 else at
+            at += 1
         else:
             part = _unquoted(text, at, start)
             at += len(part)
         parts.append(part)
     if at == start:
         raise Reject(f"unexpected {text[at]}", at)
-    return _Token("word", "", Word("".join(parts), (start, at), quoted), start, at)
+    value = "".join(parts)
+    if glob >= 0 and (quoted or "**" in value):
+        raise Reject("glob in a quoted word" if quoted else "glob **", glob)
+    return _Token("word", "", Word(value, (start, at), quoted, glob >= 0), start, at)
+
+
+def _plain_words(text: str, at: int) -> tuple[Word, ...]:
+    return tuple(
+        Word(found[0], (at + found.start(), at + found.end()), quoted=False)
+        for found in re.finditer(r"[^ ]+", text)
+    )
 
 
 def _unquoted(text: str, at: int, start: int) -> str:
@@ -369,6 +407,8 @@ class _Parser:
         start = word.span[0]
         if not word.value:
             raise Reject("empty command name", start)
+        if word.open:
+            raise Reject("a command's name is not literal", start)
         if not word.quoted and word.value in _RESERVED:
             raise Reject(f"reserved word {word.value}", start)
         if _ASSIGNMENT.match(self._text, start):

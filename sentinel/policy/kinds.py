@@ -12,9 +12,10 @@ import re
 
 import msgspec
 
+from sentinel.domain import Span
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No
-from sentinel.policy.paths import Paths, denied, log_file
+from sentinel.policy.paths import Paths, denied, denied_glob, log_file
 
 _LOCAL = r"(localhost|127\.0\.0\.1|\[?::1\]?)"
 _ENDPOINT = r"(https?://)?" + _LOCAL + r"(:\d{1,5})?"
@@ -49,6 +50,7 @@ PATTERNS: dict[str, str] = {
     "pid": r"[1-9]\d*",
     "pidonly": r"[1-9]\d*",
     "pids": r"[\d, ]+",
+    "pidlist": r"\^?\d+(,\^?\d+)*",
     "psval": r"[^\0]*",
     "psfmt": r"(?!.*environ)[A-Za-z0-9_%,:=+. -]*",
     "psbsd": r"[AacfghjklLmnoOprStTuUvwxXZ]+",  # never e: the environment
@@ -118,6 +120,7 @@ PATTERNS: dict[str, str] = {
     r")(\.\w+)*\)?;?",
 }
 CAPTURED = frozenset({"pids"})
+_PIDS = frozenset({"pid", "pidonly", "pids", "pidlist", "pid$pids"})  # where `$(pgrep x)` may stand
 _MEMBER = re.compile(r"(\w+)([@$])([\w.]+)")
 
 
@@ -130,10 +133,13 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     captured: bool  # there is an incident
     paths: Paths
     namespace: str = ""  # of kubectl, where a rule's type is a workload
+    filled: set[Span] = msgspec.field(default_factory=set)  # open words that stand where they may
 
     def check(self, kind: str, word: Word) -> None:
         """Raise No unless `word` is of type `kind`."""
-        if kind in PATTERNS:
+        if word.pids_of and kind in _PIDS:
+            self.filled.add(word.span)
+        elif kind in PATTERNS:
             if not _pattern(kind).fullmatch(word.value):
                 raise No(f"{word.value!r} is not of type {kind}", word.span)
         elif kind in SPECIAL:
@@ -148,9 +154,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     def readable(self, word: Word, *, content: bool) -> None:
         """Raise No unless the file may be read, or with `content` False, be looked at from outside."""
-        reason = denied(self.paths, word.value, content=content)
+        judge = denied_glob if word.glob else denied
+        reason = judge(self.paths, word.value, content=content)
         if reason:
             raise No(reason, word.span)
+        if word.glob:
+            self.filled.add(word.span)
 
     def _captured(self, word: Word) -> None:
         value = word.value

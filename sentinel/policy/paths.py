@@ -7,6 +7,7 @@ seen here: the executor opens what it opens, and this is the first wall of two.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import posixpath
 import re
 
@@ -26,6 +27,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     audit_logs: tuple[str, ...] = ()
 
 
+_EVERY_PROCESS = re.compile(r"/proc/[^/]*[*?]")
+_EVERY_PROCESS_OK = re.compile(
+    r"/proc/[0-9*?]+(/(status|stat|statm|limits|comm|io|oom_score|oom_score_adj|cgroup|wchan|schedstat"
+    r"|smaps_rollup|fd))?"
+)
 _ELSEWHERE = re.compile(r"/proc/(self|thread-self|\d+)(/task/\d+)?/(root|cwd)(/|$)")
 
 
@@ -53,6 +59,30 @@ def denied(paths: Paths, path: str, *, content: bool) -> str:
         return f"{clean} may hold a secret"
     if not under(clean, paths.open_roots) and not matches(clean, paths.plain):
         return f"{clean} is not below a directory that may be read"
+    return ""
+
+
+def denied_glob(paths: Paths, glob: str, *, content: bool) -> str:
+    """Return why the files that `glob` names may not be read (or looked at), empty where they may.
+
+    Which they are only the node knows, and there each is judged by itself. This is for what is sure to be
+    refused then: to read, a glob must stand where a recursive search may read, too.
+    """
+    fixed, _, _ = re.split(r"([*?])", glob, maxsplit=1)
+    folder, _, _ = fixed.rpartition("/")
+    if ".." in glob.split("/"):
+        return f"{glob} goes upwards: with a link on the way that leads elsewhere"
+    clean = normal(glob)
+    if _EVERY_PROCESS.match(clean):
+        return "" if _EVERY_PROCESS_OK.fullmatch(clean) else f"{clean} is not known to be harmless"
+    if not folder and "/" in clean[1:]:
+        return f"{clean} may lead anywhere"
+    if not content:
+        return ""
+    if secretish(paths, clean):
+        return f"{clean} may hold a secret"
+    if not searchable(paths, folder):
+        return f"{folder or '/'} is not a directory in which every file may be read"
     return ""
 
 
@@ -88,26 +118,39 @@ def under(clean: str, roots: tuple[str, ...]) -> bool:
 
 def matches(text: str, globs: tuple[str, ...]) -> bool:
     """Say whether `text` fits one of the `globs`."""
-    return any(_fits(text, glob) for glob in globs)
-
-
-def _fits(text: str, glob: str) -> bool:
-    """Say whether `text` fits `glob`; the common shapes without a pattern to compile."""
-    stars = glob.count("*")
-    if "?" in glob or "[" in glob or stars > 2:
-        return fnmatch.fnmatchcase(text, glob)
-    if stars == 0:
-        return text == glob
-    first, _, rest = glob.partition("*")
-    if stars == 1:
-        return (
-            len(text) >= len(first) + len(rest) and text.startswith(first) and text.endswith(rest)
-        )
-    middle, _, last = rest.partition("*")
-    inside = text[len(first) : len(text) - len(last)]
+    found = _globs(globs)
     return (
-        len(text) >= len(first) + len(last)
-        and text.startswith(first)
-        and text.endswith(last)
-        and middle in inside
+        text in found.whole
+        or text.startswith(found.begins)
+        or text.endswith(found.ends)
+        or (found.other is not None and found.other.match(text) is not None)
     )
+
+
+class _Globs(msgspec.Struct, frozen=True):
+    """Globs by their shape: the common ones need no pattern."""
+
+    whole: frozenset[str]
+    begins: tuple[str, ...]
+    ends: tuple[str, ...]
+    other: re.Pattern[str] | None
+
+
+@functools.cache
+def _globs(globs: tuple[str, ...]) -> _Globs:
+    whole: set[str] = set()
+    begins: list[str] = []
+    ends: list[str] = []
+    other: list[str] = []
+    for glob in globs:
+        literal = glob.replace("[*]", "")
+        if not re.search(r"[*?\[]", literal):
+            whole.add(glob.replace("[*]", "*"))
+        elif glob[-1] == "*" and not re.search(r"[*?\[]", glob[:-1]):
+            begins.append(glob[:-1])
+        elif glob[0] == "*" and not re.search(r"[*?\[]", glob[1:]):
+            ends.append(glob[1:])
+        else:
+            other.append(fnmatch.translate(glob))
+    pattern = re.compile("|".join(other)) if other else None
+    return _Globs(frozenset(whole), tuple(begins), tuple(ends), pattern)

@@ -17,6 +17,7 @@ import hashlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,8 @@ _OPERATOR = re.compile(r"[|&;<>\n]")
 Shown = tuple[str, Span, int]
 
 Redirected = tuple[int, str, Span]
-Shape = list[tuple[list[Span], list[Redirected]] | str]
+Spans = tuple[Span, ...]  # of a word, and of the words of the command whose output it is
+Shape = list[tuple[list[Spans], list[Redirected]] | str]
 
 
 class Unreadable(Exception):
@@ -88,9 +90,9 @@ def _shape_of_tree(tree: CommandTree) -> Shape:
     return shape
 
 
-def _simple(command: Simple) -> tuple[list[Span], list[Redirected]]:
+def _simple(command: Simple) -> tuple[list[Spans], list[Redirected]]:
     return (
-        [word.span for word in command.argv],
+        [(word.span, *(inner.span for inner in word.pids_of)) for word in command.argv],
         [(redirect.fd, redirect.op, redirect.span) for redirect in command.redirects],
     )
 
@@ -125,12 +127,12 @@ def _pipeline(node: Any, shape: Shape) -> None:  # noqa: ANN401
             raise Unreadable
 
 
-def _command(node: Any) -> tuple[list[Span], list[Redirected]]:  # noqa: ANN401
-    words: list[Span] = []
+def _command(node: Any) -> tuple[list[Spans], list[Redirected]]:  # noqa: ANN401
+    words: list[Spans] = []
     redirects: list[Redirected] = []
     for part in node.parts:
         if part.kind == "word":
-            words.append(tuple(part.pos))
+            words.append((tuple(part.pos), *_substituted(part)))
         elif part.kind == "redirect" and part.heredoc is None:
             descriptor = part.input
             if descriptor is None:
@@ -141,6 +143,16 @@ def _command(node: Any) -> tuple[list[Span], list[Redirected]]:  # noqa: ANN401
         else:
             raise Unreadable
     return words, redirects
+
+
+def _substituted(word: Any) -> Iterator[Span]:  # noqa: ANN401
+    """Yield the spans of the words of the commands that are substituted in a word."""
+    for part in word.parts:
+        if part.kind == "commandsubstitution":
+            spans, redirects = _command(part.command)
+            if redirects:
+                raise Unreadable
+            yield from (span for each in spans for span in each)
 
 
 def _outline(node: Any, depth: int, shown: list[Shown]) -> None:  # noqa: ANN401

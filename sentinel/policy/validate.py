@@ -95,19 +95,7 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
         tree = grammar.parse(text)
     except Reject as reject:
         return _rejected(text, reject, blocks)
-    scope = Scope(
-        sets=policy.sets,
-        pids=facts.pids,
-        own_pids=facts.own_pids,
-        captured=facts.captured or bool(facts.pids),
-        paths=policy.paths,
-    )
-    found = tuple(
-        _simple(policy, simple, scope, before=tuple(map(_argv, pipeline.commands[:number])))
-        for item in tree.lists
-        for pipeline in item.pipelines
-        for number, simple in enumerate(pipeline.commands)
-    )
+    found = _commands(policy, tree, facts)
     findings = (*blocks, *(finding for finding, _ in found))
     if worst(each.verdict for each in findings) is Verdict.ALLOW and not shell.agrees(text, tree):
         findings = (_disagreement(text), *findings)
@@ -117,6 +105,29 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
         tree=tuple(_Show(text, findings).tree(tree))[:MAX_SHOWN],
         argv_digest=grammar.argv_digest(tree),
         changes=any(changes for _, changes in found),
+    )
+
+
+def refusal(policy: Policy, tree: CommandTree, facts: Facts) -> str:
+    """Return why `tree`, of which the node has filled in the open words, may not run; empty: it may."""
+    findings = [finding for finding, _ in _commands(policy, tree, facts)]
+    return next((each.reason for each in findings if each.verdict is not Verdict.ALLOW), "")
+
+
+def _commands(policy: Policy, tree: CommandTree, facts: Facts) -> tuple[tuple[Finding, bool], ...]:
+    """Return what the allow rules say of every command, in the order of the text."""
+    scope = Scope(
+        sets=policy.sets,
+        pids=facts.pids,
+        own_pids=facts.own_pids,
+        captured=facts.captured or bool(facts.pids),
+        paths=policy.paths,
+    )
+    return tuple(
+        _simple(policy, simple, scope, before=tuple(map(_argv, pipeline.commands[:number])))
+        for item in tree.lists
+        for pipeline in item.pipelines
+        for number, simple in enumerate(pipeline.commands)
     )
 
 

@@ -34,7 +34,7 @@ def main() -> int:
             made += 1
             try:
                 found = meaning.difference(grammar.parse(text), sandbox.run(text))
-            except grammar.Reject:
+            except (grammar.Reject, meaning.Unknown):
                 continue
             judged += 1
             if found:

@@ -73,7 +73,46 @@ _PIECES = [
         "b+=~",
     ),
 ]
-_SOUP = [*" " * 16, *_NAMES, *_REDIRECTS, *_OPERATORS, *_PIECES, "'", "'", '"', '"', "\\", "\\"]
+_OPEN = [
+    *(
+        "/t/*",
+        "/t/a?",
+        "/t/*.log",
+        "/t/*/a1",
+        "/t/*/*",
+        "/t/.*",
+        "/t/?/b*",
+        "/t/*/",
+        "/t/[a]*",
+        "/t/z*",
+    ),
+    *("/t/a**", "/t/*'a'", "/t/*{}", "/t/*\\a", "/t/*#", "t/*", "a/*", "/t/*!", "/t/*]", "/t/a1*~"),
+    *("$(pgrep a)", "$(pgrep -f a.b)", "$( pidof x )", "$(pidof  -s  a)", "$(pgrep a b=c @/x)"),
+    *("$(pgrep)", "$(pgrep a|b)", "$(pgrep a)b", "a$(pgrep b)", "$(pgrep 'a')", "$(pgrep a;b)"),
+    *(
+        "$(pgrep a) ",
+        "$(pgrep\ta)",
+        "$(pgrep $a)",
+        "$(ls a)",
+        "$(pgrepx a)",
+        "$(pgrep a",
+        "$(pgrep a))",
+    ),
+]
+_SOUP = [
+    *" " * 16,
+    *_NAMES,
+    *_REDIRECTS,
+    *_OPERATORS,
+    *_PIECES,
+    *_OPEN,
+    "'",
+    "'",
+    '"',
+    '"',
+    "\\",
+    "\\",
+]
 
 
 def corpus() -> list[str]:
@@ -128,7 +167,9 @@ class _Source:
         return " ".join(parts)
 
     def word(self) -> str:
-        """Return one word of plain, quoted and escaped parts."""
+        """Return one word of plain, quoted and escaped parts, or an open one."""
+        if self._in(0.06):
+            return self.random.choice(_OPEN)
         return "".join(self._part() for _ in range(self.random.choice([1, 1, 1, 2, 2, 3])))
 
     def _part(self) -> str:

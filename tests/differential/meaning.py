@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 from sentinel.policy import grammar
-from sentinel.policy.grammar import CommandTree, Pipeline, Simple
-from tests.differential.sandbox import STATUSES, Record, Run, Sandbox
+from sentinel.policy.grammar import CommandTree, Pipeline, Simple, Word
+from tests.differential.sandbox import FILES, GLOBBED, STATUSES, Record, Run, Sandbox
 
 SHFMT = Path(sys.executable).with_name("shfmt")
+FOLDERS = sorted({str(Path(name).parent) for name in FILES} - {"."} | {"e"})
+
+
+class Unknown(Exception):
+    """An oracle cannot say what this text means."""
 
 
 def expected(tree: CommandTree, status: int) -> tuple[list[list[Record]], bool]:
@@ -32,14 +38,48 @@ def expected(tree: CommandTree, status: int) -> tuple[list[list[Record]], bool]:
 
 def _run(pipeline: Pipeline, status: int, ran: list[list[Record]]) -> bool:
     last = len(pipeline.commands) - 1
-    ran.append(
-        [
-            Record(tuple(word.value for word in command.argv), _leads(command, at == 0, at == last))
-            for at, command in enumerate(pipeline.commands)
-            if not _is_path(command)
+    records: list[Record] = []
+    for at, command in enumerate(pipeline.commands):
+        # What is substituted runs before its command's redirections are made. Here it prints nothing.
+        records += [
+            Record(tuple(inner.value for inner in word.pids_of), (_first(at == 0), "pipe", "err"))
+            for word in command.argv
+            if word.pids_of
         ]
-    )
+        if not _is_path(command):
+            argv = tuple(value for word in command.argv for value in _values(word))
+            records.append(Record(argv, _leads(command, at == 0, at == last)))
+    ran.append(records)
     return status != 0 or _is_path(pipeline.commands[-1])
+
+
+def _values(word: Word) -> list[str]:
+    """Return what bash puts where `word` stands. Raises Unknown for a glob that leads elsewhere."""
+    if word.pids_of:
+        return []
+    if not word.glob:
+        return [word.value]
+    inside = word.value.removeprefix(GLOBBED + "/")
+    if (
+        inside == word.value
+        or not inside
+        or {"", ".", ".."} & set(inside.removesuffix("/").split("/"))
+    ):
+        raise Unknown
+    pattern = "/".join(
+        ("" if part.startswith(".") else r"(?!\.)")
+        + re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+        for part in inside.removesuffix("/").split("/")
+    )
+    if inside.endswith("/"):
+        return [f"{GLOBBED}/{name}/" for name in FOLDERS if re.fullmatch(pattern, name)]
+    return [
+        f"{GLOBBED}/{name}" for name in sorted({*FILES, *FOLDERS}) if re.fullmatch(pattern, name)
+    ]
+
+
+def _first(first: bool) -> str:
+    return "in" if first else "pipe"
 
 
 def _is_path(command: Simple) -> bool:
@@ -47,7 +87,7 @@ def _is_path(command: Simple) -> bool:
 
 
 def _leads(command: Simple, first: bool, last: bool) -> tuple[str, ...]:
-    leads = ["in" if first else "pipe", "out" if last else "pipe", "err"]
+    leads = [_first(first), "out" if last else "pipe", "err"]
     for redirect in command.redirects:
         if redirect.op == "dup":
             assert isinstance(redirect.target, int)
@@ -60,7 +100,10 @@ def _leads(command: Simple, first: bool, last: bool) -> tuple[str, ...]:
 
 
 def difference(tree: CommandTree, runs: tuple[Run, ...]) -> str | None:
-    """Return how bash differs from `tree`, or None. `runs`: one for each of STATUSES."""
+    """Return how bash differs from `tree`, or None. `runs`: one for each of STATUSES.
+
+    Raises Unknown where a glob leads out of the folder whose files are known.
+    """
     for status, run in zip(STATUSES, runs, strict=True):
         pipelines, fails = expected(tree, status)
         at = 0
@@ -86,7 +129,7 @@ def smallest(text: str, sandbox: Sandbox) -> str:
     def differs(part: str) -> bool:
         try:
             return difference(grammar.parse(part), sandbox.run(part)) is not None
-        except grammar.Reject:
+        except (grammar.Reject, Unknown):
             return False
 
     at = 0
@@ -101,10 +144,6 @@ def smallest(text: str, sandbox: Sandbox) -> str:
 
 
 # ---------------------------------------------------------------- the second oracle
-
-
-class Unknown(Exception):
-    """shfmt gives some builtins a form of their own (`declare a=1`), which says nothing about words."""
 
 
 def outline(tree: CommandTree, text: str) -> list[object]:
@@ -151,6 +190,7 @@ def _statement(part: dict, text: str) -> object:
         at = command["OpPos"]["Offset"]
         operator = text[at : at + 2] if text[at : at + 2] in ("&&", "||") else text[at]
         return operator, _statement(command["X"], text), _statement(command["Y"], text)
+    # Forms of its own for some builtins (`declare a=1`), which say nothing about words.
     if command["Type"] in ("DeclClause", "LetClause"):
         raise Unknown
     if command["Type"] != "CallExpr":

@@ -31,7 +31,11 @@ STATUSES = (0, 1)
 # What bash is started on, so that no descriptor can be taken for another one.
 STARTED_ON = {"in": "/dev/zero", "out": "/dev/full", "err": "/errors"}
 
-# [[ ]] is syntax, not a builtin: it is all that is left to look at the descriptors with. failglob: a
+# What a glob can name, all of it below one folder.
+GLOBBED = "/t"
+FILES = ("a1", "a2", "b.log", ".hidden", "B.log", "d/a1", "d/b.log", "d/.x", "e/a1", "e/f/b.log")
+
+# [[ ]] is syntax, not a builtin: it is all that is left to look at the descriptors with. nullglob: a
 # pattern that matches no file here is not a literal word, since it might match one elsewhere.
 HANDLER = r"""
 command_not_found_handle() {
@@ -48,7 +52,7 @@ command_not_found_handle() {
   /.real/printf '%s\0' "$#" "$where" "$@" >>/log/$STATUS
   [[ $STATUS == 0 ]]
 }
-shopt -s failglob
+shopt -s nullglob
 enable -n BUILTINS
 """
 
@@ -154,6 +158,9 @@ def _furnish(root: str) -> None:
         shutil.copy(library, root + library)
     shutil.copy(bash, f"{root}/.real/bash")
     shutil.copy(printf, f"{root}/.real/printf")
+    for name in FILES:
+        Path(f"{root}{GLOBBED}/{name}").parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{root}{GLOBBED}/{name}").touch()
     builtins = subprocess.run(
         [bash, "--norc", "-c", "compgen -b"], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -56,7 +56,7 @@ async def results(outcome, tell=lambda _: None):
         tell(result)
 
     clock = itertools.count(NOW).__next__
-    finish = await hands.run_plan(outcome, POLICY.trusted_dirs, both, clock=clock)
+    finish = await hands.run_plan(outcome, POLICY, both, clock=clock)
     return finish, said
 
 
