@@ -84,6 +84,11 @@ async def _recover(work: UnitOfWork, case: Case, at_ms: int) -> Case:
     return await move(work, case, Event.RECOVERED, case, entry)
 
 
+def remark(work: UnitOfWork, case: Case, entry: Entry) -> None:
+    """Put into the record what is to be known of an incident and does not move it."""
+    _record(work, case, entry)
+
+
 def _record(work: UnitOfWork, case: Case, entry: Entry) -> int:
     body = audit.Body(
         seq=0,

@@ -44,10 +44,11 @@ from sentinel.domain import (
 )
 from sentinel.hub.approve import plan_record
 from sentinel.hub.cases import Case, PlanRecord, line
-from sentinel.hub.moves import Entry, move
+from sentinel.hub.moves import Entry, move, remark
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
+from sentinel.policy.validate import QUORUM
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,28 @@ class Policy(Protocol):
 
     def judge(self, plan: Plan, context: Context) -> PlanJudgement:
         """Return the verdict on every command of `plan`. Never raises."""
+
+
+def _disagreements(plan: Plan, judgement: PlanJudgement, at_ms: int) -> list[Entry]:
+    """Return a security record for each command that two parsers read differently: somebody may be trying."""
+    return [
+        Entry(
+            at_ms=at_ms,
+            stage=Stage.VALIDATE,
+            actor="hub",
+            action="security.quorum",
+            text=f"two parsers read command {number} of revision {plan.revision} differently",
+            facts={
+                "command": errors.printable(command.text, 1000),
+                "author": errors.printable(plan.author, 100),
+                "policy": judgement.policy,
+            },
+        )
+        for number, (command, judged) in enumerate(
+            zip(plan.commands, judgement.commands, strict=True), 1
+        )
+        if any(finding.rule == QUORUM for finding in judged.findings)
+    ]
 
 
 class _Unusable(msgspec.Struct, frozen=True, kw_only=True):
@@ -332,6 +355,8 @@ class Pipeline:
             if bound is not None:
                 await work.add_plan(case.id, moved.revision, bound)
             await work.judge_plan(case.id, record.revision, judgement)
+            for remarked in _disagreements(plan, judgement, now_ms):
+                remark(work, moved, remarked)
 
         await self._lose_gracefully(operation)
 

@@ -152,11 +152,11 @@ class Clock:
         return self.now_ms
 
 
-def pipeline(store, reasoner=None, clock=None, **settings):
+def pipeline(store, reasoner=None, clock=None, policy=None, **settings):
     return Pipeline(
         store,
         reasoner or Reasoner(),
-        Policy(),
+        policy or Policy(),
         settings=HubSettings(**settings),
         clock=clock or Clock(),
     )

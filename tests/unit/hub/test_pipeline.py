@@ -8,9 +8,21 @@ import msgspec
 import pytest
 
 from sentinel import errors
-from sentinel.domain import Command, Diagnosis, Evidence, Mode, Reasoning, Severity, State
+from sentinel.domain import (
+    Command,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Judgement,
+    Mode,
+    Reasoning,
+    Severity,
+    State,
+    Verdict,
+)
 from sentinel.hub import approve, audit
 from sentinel.hub.persist import Store
+from sentinel.policy.validate import QUORUM
 from sentinel.protocol import Action, ActRequest
 from tests.unit.hub import builders as b
 from tests.unit.hub import databases
@@ -401,3 +413,26 @@ async def reported_at_last(store, report):
             return await b.reported(store, report)
         except errors.StoreError:
             await asyncio.sleep(0.05)
+
+
+class Doubting(b.Policy):
+    """As the engine says it where its second parser reads a command differently."""
+
+    def judge(self, plan, context):
+        judged = super().judge(plan, context)
+        doubt = Finding(verdict=Verdict.REVIEW, span=(0, 1), rule=QUORUM, reason="differently")
+        first = Judgement(verdict=Verdict.REVIEW, findings=(doubt,))
+        return msgspec.structs.replace(judged, commands=(first, *judged.commands[1:]))
+
+
+async def test_a_command_that_two_parsers_read_differently_is_on_the_security_record(store):
+    incident = await b.reported(store, b.report(rule=b.ident()))
+    texts = ("echo 'a\x1b[2J'", "kill 1")
+    proposal = b.Proposal(commands=tuple(Command(text=text) for text in texts))
+    await b.drive(b.pipeline(store, b.Reasoner(proposal), policy=Doubting()))
+    bodies = [msgspec.json.decode(row.body) async for row in store.audit_rows()]
+    (record,) = [body for body in bodies if body["action"] == "security.quorum"]
+    assert record["incident"] == incident.summary.id
+    assert record["text"] == "two parsers read command 1 of revision 1 differently"
+    assert record["facts"]["command"] == "echo 'a\\x1b[2J'"
+    assert (await audit.verify(store)).broken is None
