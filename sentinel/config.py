@@ -20,6 +20,10 @@ from sentinel.domain import Kind, Metric, Mode, Name, Severity
 from sentinel.errors import ConfigError
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+People = Annotated[int, Meta(ge=1, le=8)]  # as many as a bundle has room for
+
+# The name of a host group, or of a role, as rules have it.
+HostGroup = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 HUB_PORT = 7443  # agents and operators, mutual TLS
 ENROL_PORT = 7444  # first certificates, server-authenticated TLS
@@ -42,6 +46,14 @@ class EngineSettings(Settings, frozen=True, kw_only=True):
     total_s: Annotated[int, Meta(ge=1, le=7200)] = 900
 
 
+class ApprovalSettings(Settings, frozen=True, kw_only=True):
+    """How many distinct people must sign a live approval, by the highest risk of what would run."""
+
+    low: People = 1
+    medium: People = 1
+    high: People = 2
+
+
 class HubSettings(Settings, frozen=True, kw_only=True):
     """`hub.toml`. Every default is the prudent one: loopback, dry-run, embedded database."""
 
@@ -56,7 +68,12 @@ class HubSettings(Settings, frozen=True, kw_only=True):
     verify_s: Annotated[int, Meta(ge=1, le=3600)] = 120  # deadline of stage nine
     decide_s: Annotated[int, Meta(ge=1, le=604800)] = 86400  # a plan awaits no longer
     collect_s: Annotated[int, Meta(ge=1, le=3600)] = 900  # a node fetches its plan within this
+    silent_s: Annotated[int, Meta(ge=1, le=86400)] = 600  # beyond what its plan may take, a node is silent
     policy: Annotated[tuple[str, ...], Meta(max_length=32)] = ()  # site rule files
+    allowed_signers: str = ""  # who may sign; empty: allowed_signers in the state directory
+    operators: str = ""  # what each may do; empty: operators.toml in the state directory
+    session_s: Annotated[int, Meta(ge=60, le=86400)] = 14400  # then an operator logs in again
+    approvals: ApprovalSettings = ApprovalSettings()  # what is collected; each node asks for its own
     engine: EngineSettings = EngineSettings()
 
 
@@ -87,6 +104,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     rules: Annotated[tuple[RuleSettings, ...], Meta(max_length=200)] = ()
     policy: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
     labels: Annotated[dict[Name, Name], Meta(max_length=32)] = {}
+    # What this host is, for rules that are only for some hosts.
+    groups: Annotated[tuple[HostGroup, ...], Meta(max_length=12)] = ()
+    role: HostGroup = ""  # empty: of no role
+    approvals: ApprovalSettings = ApprovalSettings()
     spool_letters: Annotated[int, Meta(ge=100, le=1_000_000)] = 10_000
 
 

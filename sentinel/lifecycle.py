@@ -7,17 +7,19 @@ Rule 2: this file does not know who asks. Who may cause an event is decided wher
 Rule 3: the database applies a move by compare-and-set on (id, state, revision) and writes its audit
         record in the same transaction; this table says which value to set.
 
-Two moves go beyond the first sketch of this table, because the terminal needs them:
+Three moves go beyond the first sketch of this table, because people need them:
   - REVISED: an operator struck or edited a command; the new revision is judged afresh.
   - REHEARSED: a dry-run has ended. Nothing was changed, so nothing can have recovered because of it:
     the plan awaits its decision again, under a fresh challenge from the node.
+  - NODE_SILENT: the node that ran the plan has not come back. What it did is not known, so no machine
+    goes on from there; what it says later is kept, and its verification can still resolve.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum, unique
 
-from sentinel.domain import State
+from sentinel.domain import Severity, State
 from sentinel.errors import LifecycleError
 
 
@@ -37,6 +39,7 @@ class Event(StrEnum):
     ADMITTED = "admitted"
     NODE_REFUSED = "node-refused"
     NOT_COLLECTED = "not-collected"
+    NODE_SILENT = "node-silent"
     REHEARSED = "rehearsed"
     ALL_RAN = "all-ran"
     ONE_FAILED = "one-failed"
@@ -70,6 +73,19 @@ SERVED_BY: dict[State, Server] = {
     State.RESOLVED: Server.NOBODY,
     State.CLOSED: Server.NOBODY,
 }
+
+# In which order a person should look at them: a decision that waits, a plan that failed them, what is in
+# somebody's hands, what goes on by itself, what is over. The hub's pages and the terminal both sort by it.
+TURN: dict[State, int] = {
+    **dict.fromkeys(State, 3),
+    State.AWAITING: 0,
+    State.REFUSED: 1,
+    State.UNRESOLVED: 1,
+    State.MANUAL: 2,
+    State.RESOLVED: 4,
+    State.CLOSED: 4,
+}
+RANK: dict[Severity, int] = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.REPORTED: {
@@ -105,14 +121,17 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.REHEARSED: State.AWAITING,
         Event.ALL_RAN: State.EXECUTED,
         Event.ONE_FAILED: State.FAILED,
+        Event.NODE_SILENT: State.MANUAL,
     },
     State.EXECUTED: {
         Event.RECOVERED: State.RESOLVED,
         Event.DEADLINE_PASSED: State.UNRESOLVED,
+        Event.NODE_SILENT: State.MANUAL,
     },
     State.FAILED: {
         Event.RECOVERED: State.RESOLVED,
         Event.DEADLINE_PASSED: State.UNRESOLVED,
+        Event.NODE_SILENT: State.MANUAL,
     },
     State.UNRESOLVED: {
         Event.ASKED_AGAIN: State.REPORTED,
@@ -144,6 +163,11 @@ def advance(state: State, event: Event) -> State:
             f"an incident that is {state.value} cannot be {event.value}",
             hint=f"from {state.value} it can be: {possible}",
         ) from None
+
+
+def urgency(state: State, severity: Severity) -> int:
+    """Return what orders incidents for a person, the lowest first; of equals the newest is first."""
+    return TURN[state] * len(RANK) + RANK[severity]
 
 
 def diagram() -> str:

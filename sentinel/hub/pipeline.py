@@ -6,12 +6,13 @@
 | PLANNED    | judge every command; await a decision if any may run, refuse if none may             |
 | AWAITING   | expire after `decide_s`                                                               |
 | APPROVED   | give up after `collect_s` if the node has not fetched the plan                        |
+| EXECUTING, EXECUTED, FAILED | give up on a node that is silent `silent_s` beyond what its plan may take |
 | UNRESOLVED | ask for the next plan once by itself; after that it is the operator's                 |
 
 Nothing carries an incident from one row to the next: each step reads the state, does its part and moves
 by compare-and-set, so a crash costs at most one step, which the next start repeats. A step that finds
 the incident moved meanwhile has lost a race and forgets its work. The other states are served by the
-node and the operator; a node's silence moves nothing.
+node and the operator.
 """
 
 from __future__ import annotations
@@ -108,6 +109,11 @@ class Policy(Protocol):
 
     def judge(self, plan: Plan, context: Context) -> PlanJudgement:
         """Return the verdict on every command of `plan`. Never raises."""
+
+
+def _longest_ms(plan: Plan) -> int:
+    """Return how long a node may take to run a plan and to see whether it helped."""
+    return sum(command.timeout_s for command in plan.commands) * 1000 + plan.recovery.deadline_ms
 
 
 def _disagreements(plan: Plan, judgement: PlanJudgement, at_ms: int) -> list[Entry]:
@@ -308,6 +314,7 @@ class Pipeline:
                 Event.NOT_COLLECTED,
                 "the node did not fetch the plan in time",
             ),
+            await self._miss(),
             await self._escalate(),
         ]
         return any(done)
@@ -392,6 +399,31 @@ class Pipeline:
             entry = Entry(at_ms=now_ms, stage=stage, actor="hub", action=event.value, text=text)
             await self._move(case, event, case, entry)
         return bool(cases)
+
+    async def _miss(self) -> bool:
+        """Hand over to a person what a silent node leaves open: it may have run, or run still."""
+        now_ms, moved = self._clock(), False
+        silent_ms = self._settings.silent_s * 1000
+        for state in (State.EXECUTING, State.EXECUTED, State.FAILED):
+            cases = await self._store.waiting(
+                state, entered_before_ms=now_ms - silent_ms, limit=PASS
+            )
+            for case in cases:
+                _, record = await self._store.papers(case)
+                if record is None or now_ms - case.entered_ms <= silent_ms + _longest_ms(
+                    record.plan
+                ):
+                    continue
+                entry = Entry(
+                    at_ms=now_ms,
+                    stage=Stage.EXECUTE if state is State.EXECUTING else Stage.VERIFY,
+                    actor="hub",
+                    action=Event.NODE_SILENT.value,
+                    text=f"{case.host} has not said how it ended: look at it before you act",
+                )
+                await self._move(case, Event.NODE_SILENT, case, entry)
+                moved = True
+        return moved
 
     async def _escalate(self) -> bool:
         cases = await self._store.waiting(State.UNRESOLVED, escalated=False, limit=PASS)
