@@ -10,11 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import os
 import posixpath
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -25,9 +28,11 @@ from sentinel.policy.grammar import AndOr, CommandTree, Pipeline, Simple, Word
 MAX_WORDS = 256  # of a command, when it is filled in
 MAX_ENTRIES = 20_000  # names that one glob may look at
 PGREP_S = 10.0
+LOOK_S = 10.0
 _PLAIN = re.compile(r"[ -~]+")
 _PIDS = re.compile(r"[0-9]{1,7}(,[0-9]{1,7})*")
 
+_R = TypeVar("_R")
 Refusal = Callable[
     [CommandTree], str
 ]  # why the policy does not allow these literal words; empty: it does
@@ -55,7 +60,7 @@ async def fill(tree: CommandTree, *, refusal: Refusal, trusted: Sequence[str]) -
             raise NodeError(f"filled in, it has {len(command.argv)} words; at most {MAX_WORDS} run")
     if words:
         _must_be_allowed(whole, refusal, "what came of it")
-    led = _with(whole, lambda word: (_end_of_links(word),))
+    led = await _in_time(partial(_with, whole, lambda word: (_end_of_links(word),)))
     if led != whole:
         _must_be_allowed(led, refusal, "where its links lead")
     note = f"left out, for their names are not plain: {', '.join(skipped[:8])}" if skipped else ""
@@ -69,7 +74,7 @@ def _must_be_allowed(tree: CommandTree, refusal: Refusal, what: str) -> None:
 
 async def _filled(word: Word, skipped: list[str], trusted: Sequence[str]) -> tuple[Word, ...]:
     if word.glob:
-        found = names(word.value)
+        found = await _in_time(partial(names, word.value))
         skipped += [printable(name, 80) for name in found if not _PLAIN.fullmatch(name)]
         # As in bash: what matches nothing stays as it is written.
         values = [name for name in found if _PLAIN.fullmatch(name)] or [word.value]
@@ -104,6 +109,15 @@ def names(glob: str) -> list[str]:
                 continue  # no directory, or not ours to read: nothing matches in it
         paths = matched
     return sorted(filter(os.path.lexists, paths), key=os.fsencode)
+
+
+async def _in_time(look: Callable[[], _R]) -> _R:
+    """Look at the file system in a thread: one that hangs must not stop the node."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await asyncio.to_thread(look)
+    except TimeoutError:
+        raise NodeError(f"the file system did not answer within {LOOK_S:.0f} s") from None
 
 
 async def _pids(word: Word, trusted: Sequence[str]) -> list[str]:

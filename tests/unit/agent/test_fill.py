@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -92,6 +93,15 @@ async def test_too_many_names_are_refused(folder, monkeypatch):
     monkeypatch.setattr(fill, "MAX_ENTRIES", 3)
     with pytest.raises(NodeError, match="looks at more than 3 names"):
         await filled(f"ls {folder}/*")
+
+
+async def test_a_file_system_that_hangs_does_not_stop_the_node(folder, monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(fill, "LOOK_S", 0.05)
+    monkeypatch.setattr(fill, "names", lambda _: answered.wait(10))
+    with pytest.raises(NodeError, match="the file system did not answer"):
+        await filled(f"ls {folder}/*")
+    answered.set()
 
 
 @pytest.fixture
