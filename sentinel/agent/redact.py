@@ -43,6 +43,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"({_WORD}[\w.-]{{0,32}}[\"']?\s{{0,3}}(?:=>|[:=])\s{{0,3}}){_VALUE}", rf"\1{HIDDEN}"),
         # --name value
         (rf"((?<!\S)--?[\w-]{{0,24}}{_WORD}[\w-]{{0,24}}\s{{1,3}})(?!-){_VALUE}", rf"\1{HIDDEN}"),
+        # a directive of a configuration file and its value, without a sign between them
+        (
+            r"(?m:((?:^|[^\w-])(?:requirepass|masterauth|auth_pass|rootpw|bindpw|olcRootPW|rocommunity|rwcommunity"
+            r"|insecure-password)[ \t]{1,16}))\S+",
+            rf"\1{HIDDEN}",
+        ),
+        (r"(\bstats[ \t]{1,8}auth[ \t]{1,8}[^\s:]{1,64}:)\S+", rf"\1{HIDDEN}"),
         # options that hide it behind one letter
         (
             r"(\b(?:mysql|mariadb)[\w-]{0,16}\s(?:[^|;&\n]{0,256}\s)??-p)(?!\s)\S+",
