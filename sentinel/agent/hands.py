@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from sentinel import canonical, errors
-from sentinel.agent import execute, fill
+from sentinel.agent import execute, fill, pipes, redact
 from sentinel.agent.admit import PLAN_BYTES, Admitted
 from sentinel.agent.store import Interrupted
 from sentinel.domain import (
@@ -121,8 +121,8 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
         reason=errors.printable(run.reason or filled.note, 900),
         argv=words,
         exit_status=run.exit_status,
-        stdout=run.stdout,
-        stderr=run.stderr,
+        stdout=redact.redact(run.stdout, pipes.OUTPUT_BYTES),
+        stderr=redact.redact(run.stderr, pipes.OUTPUT_BYTES),
         truncated_bytes=run.truncated_bytes,
         started_ms=started_ms,
         ended_ms=clock(),

@@ -1,4 +1,4 @@
-"""Secrets in command lines and log lines, hidden before they leave the host. Pure.
+"""Secrets in command lines, log lines and what commands print, hidden before they leave the host. Pure.
 
 A net, not a proof: it knows the shapes in which secrets are commonly written. It errs towards hiding,
 since a hidden port number costs less than a password in an incident. Every pattern has bounded
@@ -93,12 +93,12 @@ _PLAIN = re.compile(r"[\w./,+-]{0,11}")
 _JOINED = re.compile(r"(?:mysql|mariadb)[\w-]*")  # -pSECRET, in one word
 
 
-def redact(text: str) -> str:
-    """Return `text` without what looks like a secret. Never raises."""
-    text = text[:MAX_CHARS]
+def redact(text: str, limit: int = MAX_CHARS) -> str:
+    """Return the first `limit` characters of `text` without what looks like a secret. Never raises."""
+    text = text[:limit]
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return text
+    return text[:limit]
 
 
 def redact_argv(argv: Sequence[str]) -> list[str]:

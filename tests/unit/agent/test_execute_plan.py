@@ -73,6 +73,11 @@ async def test_the_commands_run_in_order_and_each_start_is_told_before_it(store)
     assert said[0].started_ms == said[1].started_ms < said[1].ended_ms
 
 
+async def test_a_secret_that_a_command_prints_does_not_leave_the_node(store):
+    _, said = await results(admitted(store, ["echo requirepass hunter2 password=hunter3 port=80"]))
+    assert said[-1].stdout == "requirepass [redacted] password=[redacted] port=80\n"
+
+
 async def test_a_captured_process_is_signalled_live(store, victim):
     captured = about(victim)
     finish, _ = await results(admitted(store, [f"kill -TERM {victim.pid}"], captured=captured))
