@@ -36,30 +36,32 @@ def take(
     *,
     before: tuple[Argv, ...],
     depth: int = 0,
+    bounded: bool = False,
 ) -> Taken:
-    """Return the rule that accepts `words`; raise No where none does."""
+    """Return the rule that accepts `words`; raise No where none does. `bounded`: `timeout` ends it."""
     name = words[0]
     span = (name.span[0], words[-1].span[1])
     if "/" in name.value:
         base = name.value.rpartition("/")[2]
         raise No(f"{name.value} is a path, not a bare command name", name.span, f"write {base}")
-    refusals: list[No] = []
+    refusals: list[tuple[No, int]] = []
     for rule in policy.rules.get(name.value, ()):
         try:
-            _accept(policy, rule, words, scope, before=before)
+            _accept(policy, rule, words, scope, before=before, bounded=bounded)
         except No as refusal:
-            refusals.append(refusal)
+            refusals.append((refusal, len(rule.allow.opts) + len(rule.allow.args)))
         else:
             return Taken(rule)
     if name.value in policy.wrappers and depth < MAX_WRAPPERS:
         try:
             inner = _unwrap(policy, words, scope)
-            return take(policy, inner, scope, before=before, depth=depth + 1)
+            bounded = bounded or name.value == "timeout"
+            return take(policy, inner, scope, before=before, depth=depth + 1, bounded=bounded)
         except No as refusal:
-            refusals.append(refusal)
+            refusals.append((refusal, 0))
     if refusals:
-        # The refusal that came furthest is the one about the rule that was meant.
-        raise max(refusals, key=lambda refusal: refusal.span)
+        # The refusal that came furthest is about the rule that was meant; of equals, that which takes most.
+        raise max(refusals, key=lambda each: (each[0].words_fit, each[0].span, each[1]))[0]
     raise No(f"no rule is about {name.value}", name.span if len(words) > 1 else span)
 
 
@@ -70,6 +72,7 @@ def _accept(
     scope: Scope,
     *,
     before: tuple[Argv, ...],
+    bounded: bool,
 ) -> None:
     """Raise No unless `rule` accepts the words."""
     allow = rule.allow
@@ -94,11 +97,13 @@ def _accept(
         )
         reader(allow.use)(call)
     elif allow.sub:
-        _with_sub(rule, rest, scope, span)
+        _with_sub(rule, rest, scope, span, bounded=bounded)
     else:
         parsed = _read(rule.options, rest, scope, allow)
         arguments(allow.args, parsed.rest, scope.check, span)
-        _required(allow, parsed, span)
+        _required(allow, parsed, span, bounded=bounded)
+    if allow.bounded and not bounded:
+        raise No("it never ends by itself", span, "timeout 10 ...", words_fit=True)
     for word in rest:
         if word.open:
             _open(policy, rule, word, scope)
@@ -107,7 +112,16 @@ def _accept(
             "it changes the machine, and there is no incident that it answers",
             span,
             "judge it with what an incident captured (--context FILE)",
+            words_fit=True,
         )
+    where = rule.elsewhere(scope.groups, scope.role)
+    if where:
+        raise No(f"rule {allow.id} is in force {where}", span, _host(scope), words_fit=True)
+
+
+def _host(scope: Scope) -> str:
+    groups = f"group {' and '.join(sorted(scope.groups))}" if scope.groups else "no group"
+    return f"this host is in {groups} and has {f'role {scope.role}' if scope.role else 'no role'}"
 
 
 def _open(policy: Policy, rule: Rule, word: Word, scope: Scope) -> None:
@@ -121,6 +135,8 @@ def _open(policy: Policy, rule: Rule, word: Word, scope: Scope) -> None:
         raise No(
             f"{word.value} is a glob, and this changes the machine", word.span, "name each file"
         )
+    if word.pids_of and rule.changes and not scope.captured:
+        raise No(f"{word.value} changes the machine, and no incident captured a pid", word.span)
     if word.pids_of:
         take(policy, word.pids_of, scope, before=(), depth=MAX_WRAPPERS)
 
@@ -130,7 +146,9 @@ def _read(options: Options, words: Sequence[Word], scope: Scope, allow: Allow) -
     return reader.read(words, plus=allow.plus, stop=allow.stop)
 
 
-def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> None:
+def _with_sub(
+    rule: Rule, words: Sequence[Word], scope: Scope, span: Span, *, bounded: bool
+) -> None:
     """Accept the longest listed sub-command, its options and its arguments.
 
     An option before the sub-command may take it for its value, and what we read as its argument would be the
@@ -154,7 +172,7 @@ def _with_sub(rule: Rule, words: Sequence[Word], scope: Scope, span: Span) -> No
     if allow.args_by_sub:
         grammar = allow.args_by_sub.get(last, allow.args_by_sub.get("default", ""))
     arguments(grammar, rest, inside.check, span)
-    _required(allow, parsed, span)
+    _required(allow, parsed, span, bounded=bounded)
 
 
 def _longest(subs: tuple[str, ...], rest: Sequence[Word], seen: dict[str, str], span: Span) -> str:
@@ -171,7 +189,7 @@ def _longest(subs: tuple[str, ...], rest: Sequence[Word], seen: dict[str, str], 
     raise No(f"sub-command {said!r} is not on the rule's list", where, f"one of: {listed}"[:900])
 
 
-def _required(allow: Allow, parsed: Parsed, span: Span) -> None:
+def _required(allow: Allow, parsed: Parsed, span: Span, *, bounded: bool) -> None:
     """Raise No unless what the rule requires was given."""
 
     def given(names: str) -> bool:
@@ -180,7 +198,7 @@ def _required(allow: Allow, parsed: Parsed, span: Span) -> None:
     for name in allow.require:
         if name.startswith("#"):
             numbers = [word for word in parsed.rest if word.value.isdigit()]
-            if len(numbers) == 1:
+            if len(numbers) == 1 and not bounded:
                 raise No("an interval without a count never ends", numbers[0].span, "add a count")
         elif not given(name):
             raise No(f"it needs {name}", span, f"add {name}")
@@ -191,8 +209,8 @@ def _unwrap(policy: Policy, words: Sequence[Word], scope: Scope) -> Sequence[Wor
     wrapper = policy.wrappers[words[0].value]
     rest = list(words[1:])
     if wrapper.assign:
-        while rest and (found := _ASSIGNMENT.fullmatch(rest[0].value)):
-            _check_environment(policy.env, found[1], found[2], rest.pop(0))
+        while rest and _ASSIGNMENT.fullmatch(rest[0].value):
+            check_environment(policy.env, rest.pop(0))
     parsed = Reader(spec(wrapper.opts), scope.check).read(rest, stop=True)
     inner = list(parsed.rest)
     if wrapper.lead:
@@ -204,7 +222,9 @@ def _unwrap(policy: Policy, words: Sequence[Word], scope: Scope) -> Sequence[Wor
     return inner
 
 
-def _check_environment(env: Environment, name: str, value: str, word: Word) -> None:
+def check_environment(env: Environment, word: Word) -> None:
+    """Raise No unless a command may get the `NAME=value` of `word`."""
+    name, _, value = word.value.partition("=")
     if name not in env.allow or not re.fullmatch(env.value, value):
         raise No(f"environment {name} is not on the list", word.span)
     if "PAGER" in name and value not in env.pager_values:

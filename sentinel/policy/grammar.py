@@ -1,10 +1,12 @@
 """The strict grammar: the only way in which a command can come to be allowed. Pure.
 
 Literal words after quote removal, joined by `|`, `&&`, `||` and `;`, with descriptor duplication and
-/dev/null as the only redirections. Everything else is a `Reject` with its reason and position: no
-variables, braces, tildes, assignments, here-documents, background, grouping or control flow. What is
-accepted means to bash exactly what the tree says (a differential test proves it), and the tree, never
-the text, is what runs.
+/dev/null as the only redirections, and a locale or a time zone before a command (`LC_ALL=C sort`).
+Everything else is a `Reject` with its reason and position: no variables, braces, tildes, other
+assignments, here-documents, background, grouping or control flow. What is accepted means to a bash
+that runs no history exactly what the tree says (a differential test proves it), and the tree, never the
+text, is what runs. One exception is on purpose: a URL's `?` and jq's `.a[0]` stand for themselves, where
+bash would look for files of such names in the working directory, which is the root.
 
 Two kinds of words are open: the node fills them in before it runs the command, and judges again what
 came of it. They are whole words, and no part of them is quoted:
@@ -64,8 +66,10 @@ _RESERVED = frozenset(
     ]
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]]*\])?\+?=")
-_GLOB = re.compile(r"[*?]")
 _PIDS_OF = re.compile(r"\$\( *((?:pgrep|pidof)(?: +[A-Za-z0-9_./:,+@=-]+)+) *\)(?=[ ;|&<>]|$)")
+_ENVIRONMENT = re.compile(r"(LC_[A-Z]+|LANG|LANGUAGE|TZ|COLUMNS)=[A-Za-z0-9_.+@:/-]*")
+_URL = re.compile(r"https?://|[a-z0-9.-]+:[0-9]+/")
+_INDEX = re.compile(r"\[[0-9]*\]")
 _REDIRECT = re.compile(r"(\d*)(&>>|&>|>>|<<<|<<-|<<|<>|>\||>&|<&|<\(|>\(|>|<)")
 
 
@@ -110,11 +114,12 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 class Simple(msgspec.Struct, frozen=True):
-    """One argv vector with its redirections, in order."""
+    """One argv vector with its redirections, in order, and the `NAME=value` words before it."""
 
     argv: tuple[Word, ...]
     redirects: tuple[Redirect, ...]
     span: Span
+    environment: tuple[Word, ...] = ()
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -188,11 +193,22 @@ def parse(text: str) -> CommandTree:
 def argv_digest(tree: CommandTree) -> Digest:
     """Return the digest of what runs: argv vectors, redirections and operators, without positions."""
 
+    def plain_word(word: Word) -> object:
+        if word.glob:
+            return {"glob": word.value}
+        if word.pids_of:
+            return {"pids_of": [inner.value for inner in word.pids_of]}
+        return word.value
+
+    def plain_command(command: Simple) -> dict[str, object]:
+        return {
+            "argv": [plain_word(word) for word in command.argv],
+            "environment": [word.value for word in command.environment],
+            "redirects": [[each.fd, each.op, each.target] for each in command.redirects],
+        }
+
     def pipeline(part: Pipeline) -> list[object]:
-        return [
-            [[word.value for word in c.argv], [[r.fd, r.op, r.target] for r in c.redirects]]
-            for c in part.commands
-        ]
+        return [plain_command(command) for command in part.commands]
 
     plain = [
         [pipeline(item.first), *([operator, pipeline(part)] for operator, part in item.rest)]
@@ -253,10 +269,9 @@ def _word(text: str, start: int) -> _Token:
         if char in "'\"\\":
             part, at = _QUOTES[char](text, at)
             quoted = True
-        elif char in "*?" and text[start] == "/":
-            part = char
+        elif part := _pattern(text, at, start):
             glob = glob if glob >= 0 else at
-            at += 1
+            at += len(part)
         else:
             part = _unquoted(text, at, start)
             at += len(part)
@@ -266,7 +281,19 @@ def _word(text: str, start: int) -> _Token:
     value = "".join(parts)
     if glob >= 0 and (quoted or "**" in value):
         raise Reject("glob in a quoted word" if quoted else "glob **", glob)
-    return _Token("word", "", Word(value, (start, at), quoted, glob >= 0), start, at)
+    return _Token(
+        "word", "", Word(value, (start, at), quoted, glob >= 0 and value[0] == "/"), start, at
+    )
+
+
+def _pattern(text: str, at: int, start: int) -> str:
+    """Return the characters of a pattern at `at` that may stand in the word that begins at `start`."""
+    if text[at] in "*?" and text[start] == "/":
+        return text[at]
+    if text[at] in "*?[" and _URL.match(text, start):
+        return text[at]
+    index = _INDEX.match(text, at) if text[start] == "." else None
+    return index[0] if index else ""
 
 
 def _plain_words(text: str, at: int) -> tuple[Word, ...]:
@@ -309,7 +336,7 @@ def _double(text: str, start: int) -> tuple[str, int]:
         char = text[at]
         if char == '"':
             return "".join(parts), at + 1
-        if char in "$`!":
+        if char in "$`":
             raise Reject(f"{char} in double quotes", at)
         if char == "\\":
             escaped = text[at + 1 : at + 2]
@@ -383,12 +410,16 @@ class _Parser:
     def _simple(self) -> Simple:
         words: list[Word] = []
         redirects: list[Redirect] = []
+        environment: list[Word] = []
         first = self._at
         while self._at < len(self._tokens) and self._tokens[self._at].kind != "op":
             token = self._tokens[self._at]
             self._at += 1
             if token.word is None:
                 redirects.append(self._redirect(token))
+                continue
+            if not words and _ENVIRONMENT.fullmatch(self._text, token.start, token.end):
+                environment.append(token.word)
                 continue
             if not words:
                 self._check_name(token.word)
@@ -400,14 +431,14 @@ class _Parser:
         span = (self._tokens[first].start, self._tokens[self._at - 1].end)
         if self._commands > MAX_COMMANDS:
             raise Reject(f"more than {MAX_COMMANDS} commands", span[0])
-        return Simple(tuple(words), tuple(redirects), span)
+        return Simple(tuple(words), tuple(redirects), span, tuple(environment))
 
     def _check_name(self, word: Word) -> None:
         """Refuse what is no command name to bash, or a special one."""
         start = word.span[0]
         if not word.value:
             raise Reject("empty command name", start)
-        if word.open:
+        if word.open or (not word.quoted and word.value != "[" and set(word.value) & set("*?[")):
             raise Reject("a command's name is not literal", start)
         if not word.quoted and word.value in _RESERVED:
             raise Reject(f"reserved word {word.value}", start)

@@ -30,6 +30,16 @@ _PS_COLUMN = (
 )
 _PS_ARGUMENT = rf"\d[\d,]*|{_PS_COLUMN}(=[a-z0-9_%]*)?(,{_PS_COLUMN}(=[a-z0-9_%]*)?)*"
 
+# One reading statement of clickhouse over its own tables; a function that is not listed might read a file.
+_CLICK = (
+    r"(?is:show (processlist|databases|tables( from \w+)?|clusters|metrics)|select (version|uptime|hostname|now)\(\)|select "
+    r"(?!.*\b(select|from .* from|into|join|union|format|settings|with)\b)"
+    r"(?!.*\b(?!(count|sum|max|min|avg|round|any|uniq|formatreadable\w+|length|now|in|and|or|not|where)\b)\w+ ?\()"
+    r"[\w ,*()./'%<>=-]+ from system\.(processes|metrics|events|asynchronous_metrics|parts|part_log|replicas|replication_queue"
+    r"|merges|mutations|errors|disks|clusters|tables|columns|databases|detached_parts|distribution_queue|dictionaries|zookeeper_connection)\b"
+    r"[\w ,*()./'%<>=-]*) ?;?"
+)
+
 PATTERNS: dict[str, str] = {
     "any": r"[^\0]*",
     "word": r"[A-Za-z0-9_@%+=:,./^-]*",
@@ -42,8 +52,9 @@ PATTERNS: dict[str, str] = {
     "cnt": r"[1-9]\d?|100",
     "secs": r"\d(\.\d{1,3})?s?|[1-5]\d(\.\d{1,3})?s?|60s?",
     "dur": r"\d+(\.\d+)?[smh]?",
+    "limit": r"0*[1-9]\d{0,3}(\.\d+)?[sm]?|0*[1-9]\d?h|0?\.\d*[1-9]\d*[sm]?",  # 0 sets timeout no limit
     "interval": r"\d{1,6}(ms|s)?",
-    "pktsize": r"\d{1,3}|1[0-4]\d\d",
+    "pktsize": r"\d{1,4}",
     "zero": r"0",
     "level": r"[1-9]",
     # processes
@@ -56,9 +67,11 @@ PATTERNS: dict[str, str] = {
     "psbsd": r"[AacfghjklLmnoOprStTuUvwxXZ]+",  # never e: the environment
     "psarg": _PS_ARGUMENT,
     "sigterm": r"(SIG)?TERM|15",
+    "endsignal": r"(SIG)?(TERM|INT|KILL|QUIT)|2|3|9|15",
+    "proclink": r"/proc/(self|[1-9]\d*)/(exe|cwd|root|ns/[a-z_]+|fd/\d+)",
     "nice19": r"[0-9]|1[0-9]",
     "class23": r"[23]",
-    "numordev": r"\d+|[a-z][A-Za-z0-9/_-]*",
+    "numordev": r"\d+|ALL|[a-z][A-Za-z0-9/_-]*",
     "sararg": r"\d+|[A-Z]+|\d\d:\d\d(:\d\d)?|/var/log/(sa|sysstat)/sa\d+",
     "cgroup": r"[A-Za-z0-9@:_.\\/-]+",
     # accounts, units, scripts
@@ -70,9 +83,13 @@ PATTERNS: dict[str, str] = {
     "rl": r"l",
     "reloadonly": r"reload|reopen",
     "dumpdefine": r"DUMP_[A-Z_]+",
+    "unitfile": r"/(etc|usr/lib|lib|run)/systemd/(system|user)/[\w@.:\\-]+",
+    "confname": r"systemd/[\w.-]+\.conf|udev/udev\.conf|(tmpfiles|sysctl|modules-load)\.d(/[\w.-]+\.conf)?",
+    "ntpqcmd": r"(rv|readvar|cv|clockvar)( \d+)?|rl|l?pe|[lo]?peers|as|ass?ociations|lassoc|iostats|kerninfo|sysinfo|sysstats|timerstats|monstats|version",
+    "mailaddr": r"[\w.+=][\w.+=-]*(@[\w.-]+)?",
     "squidk": r"check|parse",
     # the network
-    "host": r"(::)?[A-Za-z0-9][A-Za-z0-9._:%-]{0,120}",
+    "host": r"(::)?[A-Za-z0-9_][A-Za-z0-9._:%-]{0,120}",
     "lhost": _LOCAL + r"(:\d{1,5})?",
     "lendpoints": rf"{_ENDPOINT}(,{_ENDPOINT})*",
     "port": r"\d{1,5}(-\d{1,5})?",
@@ -92,16 +109,34 @@ PATTERNS: dict[str, str] = {
     "dev": r"/dev/(?!.*\.\.)[A-Za-z0-9_./:-]+",
     "fmt": r"\+.*",
     "sysctlkey": r"[A-Za-z0-9_./-]+",
+    "storpath": r"/c(\d{1,2}|all)(/[vesdfpmu](\d{1,4}|all))*(/(bbu|cv))?",
+    "megadrive": r"\[[\dE:,]+\]",
+    "ssatarget": r"all|slot=\d+|\d{1,3}|\d+[IEC]:\d+:\d+|[A-Z]",
+    "xfsdbcmd": r"freesp( -[sd]+)?|frag( -[adflqrRv]+)?|info|version|sb 0|p(rint)?( \w+)?",
+    "xfsquotacmd": r"(report|df|state|quota|print|path|free)( -[a-eg-zA-Z]+)*( [\w/][\w/.-]*)?",  # -f writes
     "smartlog": r"error|selftest|selective|directory|background|x(error|selftest)(,\w+)?|devstat(,\w+)?|ssd|sasphy|sataphy|scttemp|scttempsts|scttemphist|scterc|farm|defects",
     "iscsimode": r"session|node|iface|host",
     "journalmatch": r"\+|-?\d+|[0-9a-f]{32}|_{0,2}[A-Z][A-Z0-9_]*=[^\0]*|/(usr|bin|sbin|dev)/[\w./-]+",
+    "journaldir": r"/(var|run)/log/journal(/[0-9a-f]{32})?",
     "auditwhen": r"now|recent|this-hour|boot|today|yesterday|this-week|week-ago|this-month|this-year|[\d/.-]{1,10}|\d\d:\d\d(:\d\d)?",
     "coredump": r"[\w.=@:-]+|/(usr|bin|sbin|opt)/(?!.*\.\.)[\w./+-]+",
     "binpath": r"/(usr|bin|sbin|lib|lib64)/(?!local/)(?!.*\.\.)[\w./+-]+",
     "bootpath": r"/boot/[\w.+-]+",
     "logrotconf": r"/etc/logrotate\.(conf|d/[\w.-]+)",
+    "srcdir": r"/(opt|srv|etc|usr/local|var/www)(/(?!\.\.?(/|$))[\w.-]+)*",
+    "gitref": r"[A-Za-z0-9_][\w./~^@{}-]*",
+    "gitfmt": r"(oneline|short|medium|full|fuller|(t?format:)?(?!.*%\()[^\0]*)",
+    "straceset": r"(trace=)?[%a-z0-9_,]+",
+    "perfevent": r"[\w:,*{}=/-]+",  # no dot: a file's name would be a program for the kernel
     "archive": r"[^\0:]*",
     # formats and programs of other tools
+    "sealertid": r"\*|[0-9a-f-]{1,40}",
+    "yqexpr": r"(?!.*(?i:load|env|input|import|include|eval|system|debug))[^\0]*",
+    "rawpath": r"/(healthz|livez|readyz)(/[a-z0-9-]+)*(\?verbose(=(true|1))?)?|/metrics|/version|/apis?|/apis/metrics\.k8s\.io/v1beta1/(nodes|pods)",
+    "psqlmeta": r"\\(d(?![eR])[A-Za-z]{0,3}\+?|l\+?|conninfo|z)( [\w.*]+)?",  # \deu+ and \dRs+ show passwords
+    "cqlread": r"(?i:(describe|desc) (keyspaces|tables|cluster|(keyspace|table|index|type) [\w.]+)|show (version|host)"
+    r"|select [\w,* ()]+ from (system|system_schema|system_traces|system_distributed)\.\w+( where \w+ ?= ?'?[\w.-]+'?)?( limit \d+)?) ?;?",
+    "clickread": _CLICK,
     "rpmfmt": r"(?:[^%\0]|%%|%-?\d*\{[=#]?[A-Za-z_0-9]+(?::(date|day|hex|octal|perms|fflags|depflags|arraysize|humansi|humaniec|pgpsig|fstate|shescape|json))?\})*",
     "rpmarg": r"(?![A-Za-z]+://)[A-Za-z0-9_+.,:/*?~^@=-]+",
     "tracepoint": r"[A-Za-z0-9_:*?./-]+",
@@ -131,6 +166,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     pids: frozenset[int]
     own_pids: frozenset[int]
     captured: bool  # there is an incident
+    groups: frozenset[str] = frozenset()  # of the host
+    role: str = ""
     paths: Paths
     namespace: str = ""  # of kubectl, where a rule's type is a workload
     filled: set[Span] = msgspec.field(default_factory=set)  # open words that stand where they may
@@ -178,7 +215,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
             value = f"{self.namespace}/{value}"
         elif base == "unit":
             value = value.removesuffix(".service")
-        if value not in self.sets.get(name, frozenset()):
+        names = {value, f"{value}.service"} if base == "unit" else {value}
+        if names.isdisjoint(self.sets.get(name, frozenset())):
             raise No(
                 f"{value} is not in the site's set `{name}`", word.span, f"add it to [sets] {name}"
             )
@@ -209,6 +247,8 @@ def _below(scope: Scope, word: Word, pattern: str) -> None:
 def _certfile(scope: Scope, word: Word) -> None:
     """A certificate may stand beside its key; what is named as a key is none."""
     scope.readable(word, content=False)
+    if ":" in word.value:
+        raise No("openssl takes it for an address and fetches it", word.span)
     if re.search(r"key|\.p12$|\.pfx$|^/(dev|proc)/", word.value.lower()):
         raise No(f"{word.value} may hold a private key", word.span)
 

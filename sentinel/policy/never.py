@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from sentinel.domain import Span
-from sentinel.policy.paths import matches, normal
+from sentinel.policy.fits import Asked, Words, resolved
+from sentinel.policy.paths import matches
+from sentinel.policy.readers.base import names
 from sentinel.policy.rules import Block, Policy
 from sentinel.policy.scan import MAX_CHARS, Command, scan
 
@@ -23,116 +25,39 @@ MAX_WORDS = 8_192  # words looked at, those of a command inside of a command cou
 MAX_OPERANDS = 16  # words of an unknown command among which another may begin
 MAX_NAMES = 32  # different commands of one pipeline
 MAX_SCANNED = 4 * MAX_CHARS  # characters, those of a text inside of a text counted again
+# Where a bound was reached, what was left out may be anything.
+TOO_MUCH = Block(
+    id="never.too-much", why="more is hidden in it than can be looked through: write it plainly"
+)
 
-_WRAPPERS = frozenset(
-    [
-        "sudo",
-        "doas",
-        "env",
-        "timeout",
-        "nice",
-        "ionice",
-        "nohup",
-        "stdbuf",
-        "setsid",
-        "time",
-        "command",
-        "builtin",
-        "exec",
-        "xargs",
-        "parallel",
-        "watch",
-        "flock",
-        "busybox",
-        "toybox",
-        "chroot",
-        "unshare",
-        "nsenter",
-        "strace",
-        "ltrace",
-        "runuser",
-        "chrt",
-        "taskset",
-        "systemd-run",
-        "script",
-        "ssh",
-        "docker",
-        "podman",
-        "kubectl",
-        "oc",
-        "nerdctl",
-        "crictl",
-        "lxc-attach",
-        "machinectl",
-        "firejail",
-        "bwrap",
-        "proot",
-        "fakeroot",
-        "gdb",
-        "perf",
-        "unbuffer",
-        "expect",
-        "faketime",
-        "cpulimit",
-        "setpriv",
-        "prlimit",
-        "capsh",
-        "pkexec",
-        "su",
-        "sg",
-        "newgrp",
-        "rlwrap",
-        "ts",
-        "torsocks",
-        "proxychains",
-        "eatmydata",
-        "catchsegv",
-        "valgrind",
-        "ld.so",
-        "coproc",
-        "then",
-        "do",
-        "else",
-    ]
+_WRAPPERS = names(
+    "sudo doas env timeout nice ionice nohup stdbuf setsid time command builtin exec xargs "
+    "parallel watch flock busybox toybox chroot unshare nsenter strace ltrace runuser chrt "
+    "taskset systemd-run script ssh docker podman kubectl oc nerdctl crictl k3s microk8s ctr "
+    "docker-compose podman-compose lxc incus numactl screen tmux systemd-inhibit vagrant "
+    "lxc-attach machinectl firejail bwrap proot fakeroot gdb perf unbuffer expect faketime "
+    "cpulimit setpriv prlimit capsh pkexec su sg newgrp rlwrap ts torsocks proxychains eatmydata "
+    "catchsegv valgrind ld.so coproc then do else"
 )
 # What stands before the command is an operand: a lock, a root, a host, a container.
-_OPERAND_FIRST = frozenset(
-    [
-        "docker",
-        "podman",
-        "kubectl",
-        "oc",
-        "nerdctl",
-        "crictl",
-        "ssh",
-        "machinectl",
-        "flock",
-        "chroot",
-        "lxc-attach",
-        "su",
-        "sg",
-        "ts",
-        "script",
-        "expect",
-        "cpulimit",
-    ]
+_OPERAND_FIRST = names(
+    "docker podman kubectl oc nerdctl crictl ctr docker-compose podman-compose lxc incus screen "
+    "tmux vagrant ssh machinectl flock chroot lxc-attach su sg ts script expect cpulimit"
 )
+# Of containers: what runs a command in one, and what only looks at one or acts on it by its name.
+_CONTAINERS = frozenset(
+    {"docker", "podman", "nerdctl", "kubectl", "oc", "crictl", "docker-compose", "podman-compose"}
+)
+_RUN_IN = frozenset({"exec", "run", "debug", "create", "rsh", "rexec", "attach", "--"})
+_BY_NAME = frozenset(
+    {
+        *("logs", "inspect", "top", "stats", "ps", "port", "diff", "events", "images", "history", "info", "pods"),
+        *("restart", "start", "stop", "kill", "rm", "pause", "unpause", "wait", "update", "rename"),
+        *("get", "describe", "delete", "rollout", "scale", "label", "cordon", "uncordon", "drain", "auth"),
+    }
+)  # fmt: skip
 # These say their words, or look them up.
-_INERT = frozenset(
-    [
-        "man",
-        "info",
-        "whatis",
-        "apropos",
-        "tldr",
-        "help",
-        "type",
-        "alias",
-        "logger",
-        "wall",
-        "notify-send",
-    ]
-)
+_INERT = names("man info whatis apropos tldr help type alias logger wall notify-send")
 _SHELLS = (
     "sh",
     "bash",
@@ -143,6 +68,13 @@ _SHELLS = (
     "fish",
     "rbash",
     "mksh",
+    "csh",
+    "tcsh",
+    "pwsh",
+    "nix-shell",
+    "vagrant",
+    "ansible",
+    "man",
     "su",
     "script",
     "watch",
@@ -161,9 +93,27 @@ _CODE = (
     "mawk",
     "tclsh",
 )
+_NO_PROGRAMS = ("/etc/", "/proc/", "/sys/", "/var/log/", "/boot/")
+# Programs with a way to run a command from inside of an option or a script of theirs, and how it is marked.
+_CARRIERS = frozenset(
+    {"vim", "vi", "nvim", "view", "ex", "git", "tar", "ssh", "scp", "gdb", "sed", "less", "more", "rsync", "salt"}
+)  # fmt: skip
+_MARK = re.compile(
+    r"(?:^|[=+:])!|exec=|(?:to|rsh|proxy|local|remote|rmt)-?command=|use-compress-program=|-script="
+    r"|^shell |^[\d,$]*e |^--run=",
+    re.IGNORECASE,
+)
+# These run what stands on their input.
+_CONSOLES = frozenset(
+    {"redis-cli", "valkey-cli", "mysql", "mariadb", "psql", "mongo", "mongosh", "sqlite3"}
+)
+_TEXT_OPTION = ("--command", "-S", "--split-string")
+_TEXT_OPTIONS = {"man": ("-P", "--pager"), "ansible": ("-a", "--args"), "nix-shell": ("--run",)}
 _OPTION_VALUE = re.compile(r"-[A-Za-z]|--[a-z-]+")
 _OPERAND = re.compile(r"\d+(\.\d+)?[smhd]?|[A-Za-z_]\w*=.*|\{\}|;|\+")
-_STRING = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|`([^`]*)`|\[([^\]]*)\]", re.S)
+_STRING = re.compile(
+    r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|`([^`]*)`|\[([^\]]*)\]|\bqx\s*[({]([^)}]*)", re.S
+)
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -193,85 +143,125 @@ def search(policy: Policy, text: str) -> tuple[Hit, ...]:
         if block.text and (place := re.search(block.text, text)):
             found[block.id] = Hit(block, place.span())
     by_name = policy.block_index
-    for count, look in enumerate(_Apart().looks(text, 0, None)):
+    asked: Asked = {}
+    apart = _Apart(policy.rules)
+    for count, look in enumerate(apart.looks(text, 0, None)):
         if count >= MAX_LOOKED:
+            apart.whole = False
             break
         name = _name(look.words)
+        words = Words(look.words, asked)
         if name not in policy.rules and name not in _INERT and name not in _WRAPPERS:
-            _unknown(by_name, look, found)
+            _unknown(by_name, look, words, found)
         for block in by_name.get(name, by_name[""]):
-            if block.id not in found and _fits(block, name, look):
+            if block.id not in found and _fits(block, name, look, words):
                 found[block.id] = Hit(block, look.span)
+    if not apart.whole:
+        found[TOO_MUCH.id] = Hit(TOO_MUCH, (0, len(text)))
     return tuple(sorted(found.values(), key=lambda hit: hit.span))
 
 
-def _unknown(by_name: dict[str, tuple[Block, ...]], look: _Look, found: dict[str, Hit]) -> None:
+def _unknown(
+    by_name: dict[str, tuple[Block, ...]], look: _Look, words: Words, found: dict[str, Hit]
+) -> None:
     """Ask for each word of a command that nobody knows whether a blocked one begins there."""
     for at, word in enumerate(look.words[1:MAX_OPERANDS], 1):
-        name = posixpath.basename(word)
-        inner = _Look(look.words[at:], [], look.span, set())
+        name = _base(word)
         for block in by_name.get(name, by_name[""]):
-            if block.id not in found and _fits(block, name, inner):
+            if block.id in found:
+                continue
+            if _piped(block, name, look) or (matches(name, block.cmd) and words.fit(block, at)):
                 found[block.id] = Hit(block, look.span)
 
 
 def _name(words: list[str]) -> str:
-    return posixpath.basename(words[0]) if words else ""
+    return _base(words[0]) if words else ""
+
+
+def _base(word: str) -> str:
+    """Return the name of the program that a word may be: /bin/rm is rm, and /etc/passwd is a file."""
+    return word if word.startswith(_NO_PROGRAMS) else posixpath.basename(word)
 
 
 class _Apart:
     """Takes a text apart, as long as it has work left."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Collection[str] = ()) -> None:
+        """`known` are the commands that rules are about: any other may run what its words name."""
+        self._known = known
         self._left = MAX_SCANNED
         self._words = MAX_WORDS
-        self._seen: set[tuple[str, ...]] = set()
+        self._seen: set[tuple[frozenset[str], tuple[str, ...]]] = set()
+        self.whole = True  # nothing was left out
 
     def looks(self, text: str, depth: int, span: Span | None) -> Iterator[_Look]:
         """Yield everything that may be executed by `text`."""
         self._left -= len(text)
         if self._left < 0:
+            self.whole = False
             return
-        for pipeline in scan(text, span=span).pipelines:
+        scanned = scan(text, span=span)
+        self.whole &= scanned.whole
+        for pipeline in scanned.pipelines:
             before: set[str] = set()
             said = ""  # what the stage before prints, where that is known
             for command in pipeline:
+                earlier = frozenset(before)
                 inner = {_name(each.words) for each in command.inside}
-                for look in (*self._command(command, depth), *self._fed(command, said, depth)):
+                for look in (
+                    *self._command(command, depth, earlier),
+                    *self._fed(command, said, depth, earlier),
+                ):
                     look.before = before | inner
                     yield look
                     if len(before) < MAX_NAMES:
-                        before.add(_name(look.words))
+                        before.update(self._runs(look.words))
                 echoes = _name(command.words) in ("echo", "printf")
                 said = " ".join(command.words[1:]) if echoes else ""
 
-    def _fed(self, command: Command, said: str, depth: int) -> Iterator[_Look]:
+    def _runs(self, words: list[str]) -> Iterator[str]:
+        """Yield the names of what the command may run: its own, and any word of an unknown one."""
+        name = _name(words)
+        yield name
+        if name not in self._known and name not in _INERT and name not in _WRAPPERS:
+            yield from map(_base, words[1:MAX_OPERANDS])
+
+    def _sayings(self, words: list[str]) -> Iterator[str]:
+        """Yield each word of an unknown command that may be a command itself: `pdsh -a 'rm -rf /'`."""
+        name = _name(words)
+        if self._known and name not in self._known and name not in _INERT and name not in _WRAPPERS:
+            yield from (word for word in words[1:MAX_OPERANDS] if " " in word)
+
+    def _fed(
+        self, command: Command, said: str, depth: int, earlier: frozenset[str]
+    ) -> Iterator[_Look]:
         """Yield what becomes of the words that the stage before prints."""
         if not said or depth >= MAX_DEPTH:
             return
-        names = {_name(command.words), *(_name(w) for w in _passed_on(*_named(command.words)))}
-        if names & {"at", "batch", *_SHELLS}:
+        runs = {_name(command.words), *(_name(w) for w in _passed_on(*_named(command.words)))}
+        if runs & {"at", "batch", "crontab", *_SHELLS}:
             yield from self.looks(said, depth + 1, command.span)
-        if names & {"xargs", "parallel"}:
-            whole = Command([*command.words, *said.split()], [], command.span, [], "")
-            yield from self._command(whole, depth + 1)
+        if runs & {"xargs", "parallel", *_CONSOLES}:
+            whole = Command([*command.words, said, *said.split()], [], command.span, [], "")
+            yield from self._command(whole, depth + 1, earlier)
 
-    def _command(self, command: Command, depth: int) -> Iterator[_Look]:
-        """Yield the command itself and all that it would run."""
+    def _command(self, command: Command, depth: int, earlier: frozenset[str]) -> Iterator[_Look]:
+        """Yield the command itself and all that it would run; `earlier`: stages before it."""
         if self._words < 0:
+            self.whole = False
             return
         yield _Look(command.words, command.redirects, command.span, set())
-        # The same words in another place run the same; and `docker a docker a ...` must not branch.
+        # The same words behind the same stages run the same; and `docker a docker a ...` must not branch.
         self._words -= len(command.words)
-        key = tuple(command.words)
+        key = (earlier, tuple(command.words))
         if depth >= MAX_DEPTH or self._words < 0 or key in self._seen:
             return
         self._seen.add(key)
         name = _name(command.words)
         for words in _passed_on(name, command.words):
             inner = Command(words, [], command.span, [], "")
-            yield from self._command(inner, depth + 1)
-        for text in (*_texts(name, command.words), command.stdin):
+            yield from self._command(inner, depth + 1, earlier)
+        for text in (*_texts(name, command.words), *self._sayings(command.words), command.stdin):
             if text:
                 yield from self.looks(text, depth + 1, command.span)
 
@@ -292,6 +282,8 @@ def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
         return
     if name not in _WRAPPERS and not name.startswith("ld-linux"):
         return
+    if _names_only(name, words):
+        return
     remote = name in _OPERAND_FIRST
     after_option = False
     for at, word in enumerate(words[1:], 1):
@@ -307,12 +299,25 @@ def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
         after_option = False
 
 
+def _names_only(name: str, words: list[str]) -> bool:
+    """Say whether no word is run: `command -v reboot`, and `docker logs init`."""
+    if name == "command":
+        return any(word in ("-v", "-V") for word in words[1:2])
+    operand = next((word for word in words[1:] if not word.startswith("-")), "")
+    return name in _CONTAINERS and operand in _BY_NAME and not _RUN_IN.intersection(words)
+
+
 def _texts(name: str, words: list[str]) -> Iterator[str]:
     """Yield what a command takes as text to execute."""
+    if _names_only(name, words):
+        return
     if name in _TEXT:
         yield " ".join(words[1:])
         if name == "ssh":
             yield " ".join(words[2:])
+    if name in _CARRIERS:
+        marks = ((word, _MARK.search(word)) for word in words[1:])
+        yield from (word[mark.end() :] for word, mark in marks if mark)
     if name in _SHELLS or name in _WRAPPERS:
         yield from _option_texts(name, words)
     if matches(name, _CODE):
@@ -324,7 +329,7 @@ def _option_texts(name: str, words: list[str]) -> Iterator[str]:
     """Yield the values of -c, and of env -S."""
     for at, word in enumerate(words[1:], 1):
         following = words[at + 1] if at + 1 < len(words) else ""
-        if re.fullmatch(r"-[A-Za-z]*c", word) or word in ("--command", "-S", "--split-string"):
+        if re.fullmatch(r"-[A-Za-z]*c", word) or word in _TEXT_OPTIONS.get(name, _TEXT_OPTION):
             yield following
         elif word.startswith(("--split-string=", "--command=")):
             yield word.partition("=")[2]
@@ -342,63 +347,21 @@ def _code_texts(code: str) -> Iterator[str]:
 # ---------------------------------------------------------------- one rule against one command
 
 
-def _fits(block: Block, name: str, look: _Look) -> bool:
+def _piped(block: Block, name: str, look: _Look) -> bool:
+    """Say whether the program takes what an earlier stage, or a substitution in it, gives."""
+    return (
+        matches(name, block.pipe_to)
+        and any(matches(each, block.pipe_from) for each in look.before)
+        and not any(matches(word, block.excuse) for word in look.words[1:])
+    )
+
+
+def _fits(block: Block, name: str, look: _Look, words: Words) -> bool:
     """Say whether every condition of `block` holds."""
     if block.text:
         return False
     if block.pipe_to:
-        return matches(name, block.pipe_to) and any(
-            matches(b, block.pipe_from) for b in look.before
-        )
+        return _piped(block, name, look)
     if block.redirect:
-        return any(matches(_resolved(each), block.redirect) for each in look.redirects)
-    if not matches(name, block.cmd):
-        return False
-    words = look.words[1:]
-    if block.excuse and any(matches(word, block.excuse) for word in words):
-        return False
-    return _flags(block, words) and _words(block, words) and _arguments(block, words)
-
-
-def _flags(block: Block, words: list[str]) -> bool:
-    return not block.flags or any(_is_flag(word, flag) for word in words for flag in block.flags)
-
-
-def _is_flag(word: str, flag: str) -> bool:
-    """Say whether `word` gives `flag`, abbreviated or in a cluster as its program would take it."""
-    if flag.startswith("--"):
-        given = word.partition("=")[0]
-        return len(given) > 3 and flag.startswith(given)
-    if len(flag) == 2 and not word.startswith("--"):
-        return word.startswith("-") and flag[1] in word[1:]
-    return word == flag
-
-
-def _words(block: Block, words: list[str]) -> bool:
-    if not block.words_any:
-        return True
-    plain = [word for word in words if not word.startswith("-")]
-    return any(word in block.words_any for word in (plain[:1] if block.first_word else plain))
-
-
-def _arguments(block: Block, words: list[str]) -> bool:
-    if block.skip_first_flag and words and words[0].startswith("-") and words[0] != "--":
-        words = words[1:]
-    if block.args and not any(matches(_value_resolved(word), block.args) for word in words):
-        return False
-    if not block.paths:
-        return True
-    # A path may also be an option's value: --target=/etc, of=/dev/sda.
-    paths = [part for word in words for part in (word, word.partition("=")[2]) if part]
-    return any(matches(_resolved(path), block.paths) for path in paths)
-
-
-def _value_resolved(word: str) -> str:
-    """Return `of=//dev/sda` as `of=/dev/sda`."""
-    name, equals, value = word.partition("=")
-    return name + equals + normal(value) if value.startswith("/") else word
-
-
-def _resolved(path: str) -> str:
-    """Return `path` without `//`, `.` and `..`; `~`, `$HOME` and what is relative stay as they are."""
-    return normal(path) if path.startswith("/") else posixpath.normpath(path)
+        return any(matches(resolved(each), block.redirect) for each in look.redirects)
+    return matches(name, block.cmd) and words.fit(block)

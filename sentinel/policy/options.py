@@ -24,12 +24,15 @@ _TERM = re.compile(r"([-+][^=?\s]*|--[^=?\s]+)(\?)?(?:=(\S+))?")
 class No(Exception):
     """A rule does not take these words: why, where, and what it would take."""
 
-    def __init__(self, reason: str, span: Span, allow_if: str = "") -> None:
-        """Say why the words at `span` are not accepted."""
+    def __init__(
+        self, reason: str, span: Span, allow_if: str = "", *, words_fit: bool = False
+    ) -> None:
+        """Say why the words at `span` are not accepted; `words_fit`: it is not for a word of theirs."""
         super().__init__(reason)
         self.reason = reason
         self.span = span
         self.allow_if = allow_if
+        self.words_fit = words_fit
 
 
 class Option(msgspec.Struct, frozen=True):

@@ -24,13 +24,17 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     open_roots: tuple[str, ...] = ()  # below these anything that is no secret may be read
     plain: tuple[str, ...] = ()  # globs of what may be read elsewhere: logs and the like
     search_roots: tuple[str, ...] = ()  # below these a recursive search may read
+    globs: tuple[str, ...] = ()  # globs, by their text, of which every match may be read
     audit_logs: tuple[str, ...] = ()
 
 
+# Anybody may put a link there.
+OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/var/lock")  # noqa: S108
+LIVE = ("/dev", "/proc", "/sys")  # reading a file there may act
 _EVERY_PROCESS = re.compile(r"/proc/[^/]*[*?]")
 _EVERY_PROCESS_OK = re.compile(
     r"/proc/[0-9*?]+(/(status|stat|statm|limits|comm|io|oom_score|oom_score_adj|cgroup|wchan|schedstat"
-    r"|smaps_rollup|fd))?"
+    r"|smaps_rollup|fd|exe))?"
 )
 _ELSEWHERE = re.compile(r"/proc/(self|thread-self|\d+)(/task/\d+)?/(root|cwd)(/|$)")
 
@@ -53,7 +57,9 @@ def denied(paths: Paths, path: str, *, content: bool) -> str:
         return f"{clean} leads out of the tree that is judged"
     if not content:
         return ""
-    if clean.startswith("/dev/") and clean not in paths.device_ok:
+    if clean in paths.device_ok:
+        return ""
+    if clean.startswith("/dev/"):
         return f"device {clean}"
     if secretish(paths, clean):
         return f"{clean} may hold a secret"
@@ -77,7 +83,7 @@ def denied_glob(paths: Paths, glob: str, *, content: bool) -> str:
         return "" if _EVERY_PROCESS_OK.fullmatch(clean) else f"{clean} is not known to be harmless"
     if not folder and "/" in clean[1:]:
         return f"{clean} may lead anywhere"
-    if not content:
+    if not content or clean in paths.globs:
         return ""
     if secretish(paths, clean):
         return f"{clean} may hold a secret"

@@ -1,135 +1,49 @@
 """The rules: TOML files in layers, refused where they are wrong, and their digest.
 
-    base (shipped packs)  <  site files, in the order they are named
+    base (shipped packs)  <  site  <  host group  <  role
 
 One rule is one command and the only options it may carry. A rule's examples are judged whenever it is
 loaded, against its own layer and those below it; an example that fails refuses the whole file, so that a
-policy in force is one that does what it says. A file that is malformed, names a type, a reader or a set
-that is not there, or repeats an id, is refused with the file and the rule, and the engine does not start.
+policy in force is one that does what it says. A file of a host group or a role is in force only on those
+hosts: what it adds, what it disables, what it blocks and what it puts into sets. Which hosts those are
+is data of the judgement, so hub and node with the same files have one digest and one verdict. Every
+error names the file, the line and the rule, and the engine does not start.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
 import msgspec
-from msgspec import Meta
 
-from sentinel.domain import Digest
+from sentinel.domain import Digest, Limit, Risk
 from sentinel.errors import PolicyError
-from sentinel.policy import grammar, kinds, options
+from sentinel.policy import grammar, options
 from sentinel.policy.options import Options
 from sentinel.policy.paths import Paths
-from sentinel.policy.readers.table import READERS
+from sentinel.policy.rulecheck import COMPILED, HERE, parse, read
+from sentinel.policy.rulefile import (
+    Allow,
+    Block,
+    Environment,
+    Execution,
+    File,
+    Source,
+    Wrapper,
+    nearest,
+    refusal,
+)
 
-ENGINE = "engine/1"  # part of the digest: an engine that judges differently is another policy
-HERE = Path(__file__).parent
+__all__ = ["Allow", "Block", "Environment", "File", "Source", "parse", "read"]
+
+ENGINE = "engine/2"  # part of the digest: an engine that judges differently is another policy
 PACKS = "packs"
-COMPILED = "packs.json"
-SCHEMA = 1
-
-RuleId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Names = str | tuple[str, ...]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what a rule file is made of."""
-
-
-class Allow(Part, frozen=True, kw_only=True):
-    """One command, or one set of its sub-commands, and what it may carry."""
-
-    id: RuleId
-    cmd: Names
-    opts: str = ""
-    args: str = ""
-    sub: tuple[str, ...] = ()
-    front: str = ""  # options that may stand before the sub-command; "*": all of `opts`
-    args_by_sub: dict[str, str] = {}
-    use: str = ""
-    require: tuple[
-        str, ...
-    ] = ()  # of each "A|B" one option must be there; "#count": no lone number
-    loose_single_dash: bool = False
-    plus: bool = False
-    context: bool = False  # only in answer to an incident: it must have captured its context
-    stop: bool = False  # the first operand ends the options
-    roots: tuple[str, ...] = ()
-    min_age_days: int = 0
-    need_name_under: tuple[str, ...] = ()
-    risk: str = ""
-    undo: str = ""
-    verify: str = ""
-    why: str = ""
-    ok: tuple[str, ...] = ()
-    no: tuple[str, ...] = ()
-
-
-class Block(Part, frozen=True, kw_only=True):
-    """What may never run, wherever it hides. Every condition that is given must hold."""
-
-    id: RuleId
-    cmd: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-    words_any: tuple[str, ...] = ()
-    first_word: bool = False  # words_any must be the first word that is no option
-    args: tuple[str, ...] = ()
-    skip_first_flag: bool = False  # the first option is a signal, not an argument
-    paths: tuple[str, ...] = ()
-    redirect: tuple[str, ...] = ()
-    pipe_from: tuple[str, ...] = ()
-    pipe_to: tuple[str, ...] = ()
-    text: str = ""
-    why: str
-    hit: tuple[str, ...] = ()
-    miss: tuple[str, ...] = ()
-    excuse: tuple[str, ...] = msgspec.field(name="except", default=())
-
-
-class Wrapper(Part, frozen=True, kw_only=True):
-    """A command that runs another: the inner one gets the verdict."""
-
-    cmd: str
-    opts: str = ""
-    lead: str = ""  # type of an operand before the inner command
-    assign: bool = False  # NAME=value words before it
-
-
-class Environment(Part, frozen=True, kw_only=True):
-    """What `env NAME=value` may set."""
-
-    allow: tuple[str, ...] = ()
-    value: str = ""
-    pager_values: tuple[str, ...] = ()
-
-
-class Execution(Part, frozen=True, kw_only=True):
-    """Where executables are looked up."""
-
-    trusted_dirs: tuple[str, ...] = ()
-
-
-class File(Part, frozen=True, kw_only=True):
-    """One rule file."""
-
-    schema: int
-    layer: Annotated[str, Meta(pattern="^(base|site)$")]
-    name: str
-    changes: bool = True  # its commands change the machine
-    allow: tuple[Allow, ...] = ()
-    block: tuple[Block, ...] = ()
-    wrapper: tuple[Wrapper, ...] = ()
-    disable: tuple[str, ...] = ()  # ids of rules of lower layers
-    sets: dict[str, tuple[str, ...]] = {}
-    example_sets: dict[str, tuple[str, ...]] = {}
-    env: Environment | None = None
-    exec: Execution | None = None
-    paths: Paths | None = None
+RANK = {"base": 0, "site": 1, "group": 2, "role": 3}
+_OF_SET = re.compile(r"(?<!')\b\w+@([\w.]+)")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,11 +52,60 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     allow: Allow
     layer: str
     changes: bool
+    groups: tuple[str, ...] = ()  # of its file
+    roles: tuple[str, ...] = ()
 
     @property
     def options(self) -> Options:
         """Its usage line, parsed when a command first needs it."""
         return options.spec(self.allow.opts)
+
+    @property
+    def risk(self) -> Risk:
+        """How much it may harm: what the file says, else medium where it changes something."""
+        return self.allow.risk or (Risk.MEDIUM if self.changes else Risk.LOW)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it has any limit."""
+        a = self.allow
+        return bool(a.per_plan or a.per_hour or a.cool_down_s or a.hours or a.dry_run_first)
+
+    def limit(self, uses: int) -> Limit:
+        """Return its limits, for a command that uses it so often."""
+        return Limit(
+            rule=self.allow.id,
+            uses=uses,
+            per_plan=self.allow.per_plan,
+            per_hour=self.allow.per_hour,
+            cool_down_s=self.allow.cool_down_s,
+            hours=self.allow.hours,
+            dry_run_first=self.allow.dry_run_first,
+        )
+
+    def elsewhere(self, groups: Set[str], role: str) -> str:
+        """Return on which hosts alone it is in force, if a host of `groups` and `role` is none of them."""
+        for wanted in (self.groups, self.allow.groups):
+            if wanted and not groups & set(wanted):
+                return f"only on hosts of group {' or '.join(wanted)}"
+        for wanted in (self.roles, self.allow.roles):
+            if wanted and role not in wanted:
+                return f"only on hosts of role {' or '.join(wanted)}"
+        return ""
+
+
+class Overlay(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file of a host group or a role does on its hosts, beside its own allow rules."""
+
+    groups: tuple[str, ...]
+    roles: tuple[str, ...]
+    disable: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    sets: dict[str, tuple[str, ...]]
+
+    def covers(self, groups: Set[str], role: str) -> bool:
+        """Say whether it is in force on a host of `groups` and `role`."""
+        return not groups.isdisjoint(self.groups) or role in self.roles
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,22 +120,48 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     env: Environment
     paths: Paths
     trusted_dirs: tuple[str, ...]
+    overlays: tuple[Overlay, ...] = ()  # lowest layer first
     examples: int = 0
 
 
-class Source(msgspec.Struct, frozen=True):
-    """A rule file's name and bytes."""
+def on(policy: Policy, groups: Set[str], role: str) -> Policy:
+    """Return the policy as it is in force on a host of `groups` and `role`."""
+    here = [overlay for overlay in policy.overlays if overlay.covers(groups, role)]
+    if not here:
+        return policy
+    disabled = {name for overlay in here for name in overlay.disable}
+    blocks = (*policy.blocks, *(block for overlay in here for block in overlay.blocks))
+    return msgspec.structs.replace(
+        policy,
+        rules={name: _without(found, disabled) for name, found in policy.rules.items()},
+        blocks=blocks,
+        block_index=_index(blocks),
+        sets=_grown(policy.sets, *(overlay.sets for overlay in here)),
+        overlays=(),
+    )
 
-    name: str
-    data: bytes
+
+def widened(policy: Policy, *sets: dict[str, tuple[str, ...]]) -> Policy:
+    """Return the policy with more members in its sets."""
+    return msgspec.structs.replace(policy, sets=_grown(policy.sets, *sets))
 
 
-def load(*, site: Sequence[Path] = (), examples: bool = True) -> Policy:
-    """Return the policy of the shipped packs and the `site` files.
+def load(*, site: Sequence[Path] = (), examples: bool | Literal["own"] = True) -> Policy:
+    """Return the policy of the shipped packs and the `site` files, after their examples were judged.
 
-    Raises PolicyError that names file, rule and reason; there is no half-loaded policy.
+    `examples`: "own" judges those of the site files alone, False none.
+    Raises PolicyError that names file, line, rule and reason; there is no half-loaded policy.
     """
-    return build([*shipped(), *map(read, site)], examples=examples)
+    own = [(source, parse(source)) for source in map(read, site)]
+    for source, file in own:
+        if file.layer == "base":
+            raise refusal(
+                source,
+                'layer = "base" is for the shipped packs',
+                key="layer",
+                hint='write layer = "site", or "group" or "role" for some hosts',
+            )
+    return _build([*((source, parse(source)) for source in shipped()), *own], examples=examples)
 
 
 def shipped() -> list[Source]:
@@ -182,24 +171,37 @@ def shipped() -> list[Source]:
 
 
 def build(sources: Sequence[Source], *, examples: bool, fresh: bool = False) -> Policy:
-    """Return the policy of `sources`, lowest layer first; `fresh`: not from the compiled form."""
-    files = [(source, parse(source, fresh=fresh)) for source in sources]
-    names = [source.name for source in sources]
-    if len(set(names)) != len(names):
-        raise PolicyError(f"two rule files are named {_twice(names)}", hint="rename one of them")
-    policy = _combine(files, digest(sources))
+    """Return the policy of `sources`; `fresh`: not from the compiled form."""
+    return _build([(source, parse(source, fresh=fresh)) for source in sources], examples=examples)
+
+
+def _build(files: Sequence[tuple[Source, File]], *, examples: bool | Literal["own"]) -> Policy:
+    names = [source.name for source, _ in files]
+    for name in names:
+        if names.count(name) > 1:
+            raise PolicyError(f"two rule files are named {name}", hint="rename one of them")
+    total = digest(source for source, _ in files)
+    files = sorted(files, key=lambda each: RANK[each[1].layer])
+    # The packs are one layer, each file above them is one of its own.
+    base = [each for each in files if each[1].layer == "base"]
+    stack = _Stack()
+    steps: list[tuple[Policy, list[tuple[Source, File]]]] = []
+    for layer in (base, *([each] for each in files[len(base) :])):
+        for source, file in layer:
+            stack.add(source, file)
+        steps.append((stack.policy(total), layer))
+    policy = steps[-1][0]
     if not policy.rules:
         raise PolicyError("no rule allows anything: refusing an empty policy")
+    _check_sets(files)
     if not examples:
         return policy
     # Imported here: judging needs rules, and rules are judged once when they are loaded.
     from sentinel.policy import examples as checker  # noqa: PLC0415
 
-    total = 0
-    for count in range(1, len(files) + 1):
-        lower = _combine(files[:count], policy.digest)
-        total += checker.check(lower, *files[count - 1])
-    return msgspec.structs.replace(policy, examples=total)
+    judged = steps[1:] if examples == "own" else steps
+    count = sum(checker.check(upto, *each) for upto, layer in judged for each in layer)
+    return msgspec.structs.replace(policy, examples=count)
 
 
 def digest(sources: Iterable[Source]) -> Digest:
@@ -211,56 +213,8 @@ def digest(sources: Iterable[Source]) -> Digest:
     return Digest("sha256:" + total.hexdigest())
 
 
-def read(path: Path) -> Source:
-    """Return the rule file at `path`; PolicyError where it cannot be read."""
-    try:
-        return Source(path.name, path.read_bytes())
-    except OSError as error:
-        raise PolicyError(
-            f"rule file {path} cannot be read: {error.strerror}",
-            hint="correct `policy` in the configuration",
-        ) from None
-
-
-def parse(source: Source, *, fresh: bool = False) -> File:
-    """Return what a rule file says; PolicyError names the field and the rule that are wrong."""
-    ready = None if fresh else _compiled().get(hashlib.sha256(source.data).hexdigest())
-    if ready is not None:
-        return ready
-    # Imported here: the shipped packs do not need it, and `sentinel check` is to answer at once.
-    import tomllib  # noqa: PLC0415
-
-    try:
-        plain = tomllib.loads(source.data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{source.name} is not TOML: {error}") from None
-    try:
-        file = msgspec.convert(plain, File, strict=True)
-    except msgspec.ValidationError as error:
-        raise PolicyError(
-            f"{source.name}: {error}{_where(str(error), plain)}",
-            hint="the shipped packs show every field a rule may have",
-        ) from None
-    if file.schema != SCHEMA:
-        raise PolicyError(f"{source.name} is of schema {file.schema}, this engine reads {SCHEMA}")
-    _check(source, file)
-    return file
-
-
-@functools.cache
-def _compiled() -> dict[str, File]:
-    """Return the shipped packs by the SHA-256 of their TOML, from the file that is generated from them.
-
-    A pack that was changed has another digest and is read as TOML; the test of this file says so then.
-    """
-    try:
-        return msgspec.json.decode((HERE / COMPILED).read_bytes(), type=dict[str, File])
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
 def compiled() -> bytes:
-    """Return the content of that file: every shipped pack, checked, with all its examples."""
+    """Return the content of `packs.json`: every shipped pack, checked, with all its examples."""
     sources = shipped()
     build(sources, examples=True, fresh=True)
     files = {
@@ -269,52 +223,112 @@ def compiled() -> bytes:
     return msgspec.json.encode(files) + b"\n"
 
 
-def _where(message: str, plain: dict[str, object]) -> str:
-    """Return the id of the rule that a validation message points at by number."""
-    found = re.search(r"\$\.(allow|block|wrapper)\[(\d+)\]", message)
-    part = plain.get(found[1]) if found else None
-    if found is None or not isinstance(part, list):
-        return ""
-    rule = part[int(found[2])]
-    name = rule.get("id") or rule.get("cmd") if isinstance(rule, dict) else None
-    return f" (rule {name})" if name else f" ({found[1]} number {int(found[2]) + 1})"
+class _Stack:
+    """Rule files on top of one another."""
 
+    def __init__(self) -> None:
+        self._rules: dict[str, tuple[Rule, ...]] = {}
+        self._blocks: list[Block] = []
+        self._wrappers: dict[str, Wrapper] = {}
+        self._sets: dict[str, frozenset[str]] = {}
+        self._env, self._paths, self._exec = Environment(), Paths(), Execution()
+        self._overlays: list[Overlay] = []
+        self._allowing: dict[str, str] = {}  # id of a rule -> its file
+        self._blocking: dict[str, str] = {}
 
-def _combine(files: Sequence[tuple[Source, File]], total: Digest) -> Policy:
-    rules: dict[str, list[Rule]] = {}
-    blocks: list[Block] = []
-    wrappers: dict[str, Wrapper] = {}
-    sets: dict[str, frozenset[str]] = {}
-    env, paths, trusted = Environment(), Paths(), Execution()
-    seen: dict[str, str] = {}
-    for source, file in files:
+    def add(self, source: Source, file: File) -> None:
+        """Put a file on top; PolicyError where it does not fit what is below."""
+        self._disabled(source, file)
+        self._name(source, file)
+        for allow in file.allow:
+            rule = Rule(
+                allow=allow,
+                layer=file.name,
+                changes=file.changes,
+                groups=file.groups,
+                roles=file.roles,
+            )
+            for name in (allow.cmd,) if isinstance(allow.cmd, str) else allow.cmd:
+                self._rules[name] = (*self._rules.get(name, ()), rule)
+        if file.groups or file.roles:
+            overlay = Overlay(
+                groups=file.groups,
+                roles=file.roles,
+                disable=file.disable,
+                blocks=file.block,
+                sets=file.sets,
+            )
+            self._overlays.append(overlay)
+            return
+        gone = set(file.disable)
+        if gone:
+            self._rules = {name: _without(found, gone) for name, found in self._rules.items()}
+        self._blocks += file.block
+        self._wrappers |= {wrapper.cmd: wrapper for wrapper in file.wrapper}
+        self._sets = _grown(self._sets, file.sets)
+        self._env = file.env or self._env
+        self._paths = file.paths or self._paths
+        self._exec = file.exec or self._exec
+
+    def _name(self, source: Source, file: File) -> None:
+        seen = self._allowing | self._blocking
         for name in (*(a.id for a in file.allow), *(b.id for b in file.block)):
             if name in seen:
-                raise PolicyError(f"{source.name}: rule {name} is there twice ({seen[name]})")
-            seen[name] = source.name
-        _disable(file, source, rules, seen)
-        for allow in file.allow:
-            rule = Rule(allow=allow, layer=file.name, changes=file.changes)
-            for name in (allow.cmd,) if isinstance(allow.cmd, str) else allow.cmd:
-                rules.setdefault(name, []).append(rule)
-        blocks += file.block
-        wrappers |= {wrapper.cmd: wrapper for wrapper in file.wrapper}
-        # A set grows through layers; that is the one way in which a site widens a shipped rule.
-        for name, members in file.sets.items():
-            sets[name] = sets.get(name, frozenset()) | frozenset(members)
-        _base_only(file, source)
-        env, paths, trusted = file.env or env, file.paths or paths, file.exec or trusted
-    return Policy(
-        digest=total,
-        rules={name: tuple(found) for name, found in rules.items()},
-        blocks=tuple(blocks),
-        block_index=_index(blocks),
-        wrappers=wrappers,
-        sets=sets,
-        env=env,
-        paths=paths,
-        trusted_dirs=trusted.trusted_dirs,
-    )
+                raise refusal(
+                    source,
+                    f"it is there twice: {seen[name]} has it too",
+                    rule=name,
+                    hint="give it another id; to change a shipped rule, `disable` it and write your own",
+                )
+        self._allowing |= {allow.id: source.name for allow in file.allow}
+        self._blocking |= {block.id: source.name for block in file.block}
+
+    def _disabled(self, source: Source, file: File) -> None:
+        for name in file.disable:
+            if name in self._blocking:
+                raise refusal(
+                    source,
+                    f"{name} blocks, and a block cannot be disabled",
+                    key="disable",
+                    hint="strike it from `disable`",
+                )
+            if name not in self._allowing:
+                raise refusal(
+                    source,
+                    f"disable names {name}, which no lower layer has",
+                    key="disable",
+                    hint=nearest(name, set(self._allowing), "rules"),
+                )
+
+    def policy(self, total: Digest) -> Policy:
+        """Return the policy of what is on the stack now."""
+        return Policy(
+            digest=total,
+            rules=dict(self._rules),
+            blocks=tuple(self._blocks),
+            block_index=_index(self._blocks),
+            wrappers=dict(self._wrappers),
+            sets=self._sets,
+            env=self._env,
+            paths=self._paths,
+            trusted_dirs=self._exec.trusted_dirs,
+            overlays=tuple(self._overlays),
+        )
+
+
+def _without(rules: tuple[Rule, ...], disabled: set[str]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rules if rule.allow.id not in disabled)
+
+
+def _grown(
+    sets: dict[str, frozenset[str]], *more: dict[str, tuple[str, ...]]
+) -> dict[str, frozenset[str]]:
+    """Return the sets with more members. That is the one way in which a layer widens a lower rule."""
+    grown = dict(sets)
+    for each in more:
+        for name, members in each.items():
+            grown[name] = grown.get(name, frozenset()) | frozenset(members)
+    return grown
 
 
 def _index(blocks: Sequence[Block]) -> dict[str, tuple[Block, ...]]:
@@ -332,91 +346,26 @@ def _index(blocks: Sequence[Block]) -> dict[str, tuple[Block, ...]]:
     return index
 
 
-def _base_only(file: File, source: Source) -> None:
-    """Refuse in a site file what would widen every rule at once."""
-    if file.layer == "base":
-        return
-    for field in ("env", "exec", "paths"):
-        if getattr(file, field) is not None:
-            raise PolicyError(f"{source.name}: [{field}] belongs to the shipped packs")
-    if file.wrapper:
-        raise PolicyError(f"{source.name}: [[wrapper]] belongs to the shipped packs")
+def _check_sets(files: Sequence[tuple[Source, File]]) -> None:
+    """Refuse a rule whose type names a set that no layer defines, not even for examples."""
+    known = {name for _, file in files for name in (*file.sets, *file.example_sets)}
+    for source, file in files:
+        for allow in file.allow:
+            for name in sets_of(allow):
+                if name not in known:
+                    raise refusal(
+                        source,
+                        f"no layer defines the set `{name}`",
+                        rule=allow.id,
+                        hint=f"{nearest(name, known, 'sets')} Define it under [sets],"
+                        " or under [example_sets] for the examples alone",
+                    )
 
 
-def _disable(
-    file: File, source: Source, rules: dict[str, list[Rule]], seen: dict[str, str]
-) -> None:
-    for name in file.disable:
-        if name not in seen:
-            raise PolicyError(f"{source.name}: disable names {name}, which no lower layer has")
-        before = sum(map(len, rules.values()))
-        for command, found in list(rules.items()):
-            rules[command] = [rule for rule in found if rule.allow.id != name]
-        if before == sum(map(len, rules.values())):
-            raise PolicyError(
-                f"{source.name}: {name} blocks, and a block cannot be disabled",
-                hint="strike it from `disable`",
-            )
-
-
-def _check(source: Source, file: File) -> None:
-    """Refuse rules that cannot mean anything. (The compiled form was checked when it was made.)"""
-    for wrapper in file.wrapper:
-        _options(wrapper.opts, wrapper.cmd, source)
-    for block in file.block:
-        _check_block(block, source)
-    for allow in file.allow:
-        _check_allow(allow, source)
-
-
-def _check_allow(allow: Allow, source: Source) -> None:
-    where = f"{source.name}: rule {allow.id}"
-    if allow.use and allow.use not in READERS:
-        raise PolicyError(f"{where}: there is no reader {allow.use!r}", hint=", ".join(READERS))
-    usage = _options(allow.opts, allow.id, source)
-    front = _options("" if allow.front == "*" else allow.front, allow.id, source)
-    for option in (*usage.values(), *front.values()):
-        _check_kind(option.kind, where)
-    for text in (allow.args, *allow.args_by_sub.values()):
-        for term in text.split():
-            _check_kind(term.rstrip("?*+") if not term.startswith("'") else None, where)
-    for group in allow.require:
-        for name in group.split("|"):
-            if name not in usage and name != "#count":
-                raise PolicyError(
-                    f"{where}: it requires {name}, which it does not accept",
-                    hint="add it to `opts`",
-                )
-
-
-def _options(text: str, rule: str, source: Source) -> Options:
-    try:
-        return options.spec(text)
-    except ValueError as error:
-        raise PolicyError(f"{source.name}: rule {rule}: {error}") from None
-
-
-def _check_kind(kind: str | None, where: str) -> None:
-    if kind is not None and not kinds.known(kind):
-        raise PolicyError(
-            f"{where}: there is no type {kind!r}",
-            hint=f"types: {' '.join(sorted(kinds.PATTERNS))}, unit@SET, pid$pids",
-        )
-
-
-def _check_block(block: Block, source: Source) -> None:
-    where = f"{source.name}: rule {block.id}"
-    if not (block.cmd or block.redirect or block.pipe_to or block.text):
-        raise PolicyError(f"{where} would block everything: give cmd, redirect, pipe_to or text")
-    if block.text:
-        try:
-            re.compile(block.text)
-        except re.error as error:
-            raise PolicyError(f"{where}: text is not a pattern: {error}") from None
-
-
-def _twice(names: list[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)
+def sets_of(allow: Allow) -> set[str]:
+    """Return the names of the sets that a rule's types refer to."""
+    texts = (allow.opts, allow.args, allow.front, *allow.args_by_sub.values())
+    return {name for text in texts if "@" in text for name in _OF_SET.findall(text)}
 
 
 if __name__ == "__main__":

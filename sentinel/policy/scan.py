@@ -16,6 +16,7 @@ from sentinel.domain import Span
 MAX_DEPTH = 8
 MAX_COMMANDS = 512
 MAX_CHARS = 4096
+MAX_EXPANDED = 2 * MAX_CHARS  # characters that variables, braces and what echo says may become
 
 _SEPARATORS = ";&\n()"
 _KEYWORDS = frozenset(
@@ -49,7 +50,7 @@ _ANSI_CODE = re.compile(
 )
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.S)
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_BRACES = re.compile(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)", re.S)
+_BRACES = re.compile(r"([^{}]*)\{([^{},]*,[^{}]*)\}([^{}]*)", re.S)
 
 
 class Command(msgspec.Struct):
@@ -66,6 +67,7 @@ class Found(msgspec.Struct):
     """Everything that was found: pipelines in order, the nested ones included."""
 
     pipelines: list[list[Command]]
+    whole: bool  # False: something was left out, for a bound was reached
 
     @property
     def commands(self) -> list[Command]:
@@ -73,22 +75,40 @@ class Found(msgspec.Struct):
         return [command for pipeline in self.pipelines for command in pipeline]
 
 
-def scan(text: str, *, at: int = 0, depth: int = 0, span: Span | None = None) -> Found:
-    """Return what may be executed by `text`, which begins at character `at` of the whole.
+def scan(text: str, *, span: Span | None = None) -> Found:
+    """Return what may be executed by `text`.
 
     `span` is given for text that stands in the whole only as one word (`sh -c '...'`).
     """
-    scanner = _Scanner(text[:MAX_CHARS], at, depth, span)
+    bounds = _Bounds()
+    scanner = _Scanner(text[:MAX_CHARS], 0, 0, span, bounds)
     scanner.run()
-    return Found(scanner.pipelines)
+    return Found(scanner.pipelines, bounds.whole)
+
+
+class _Bounds:
+    """What one text may still become. `x=$x$x` doubles it with every repetition."""
+
+    def __init__(self) -> None:
+        self.left = MAX_EXPANDED
+        self.whole = True
+
+    def take(self, size: int) -> bool:
+        """Say whether `size` more characters may be made, and count them."""
+        if size > self.left:
+            self.whole = False
+            return False
+        self.left -= size
+        return True
 
 
 class _Scanner:
-    def __init__(self, text: str, at: int, depth: int, span: Span | None) -> None:
+    def __init__(self, text: str, at: int, depth: int, span: Span | None, bounds: _Bounds) -> None:
         self.text = text
         self.offset = at
         self.depth = depth
         self.fixed = span
+        self.bounds = bounds
         self.i = 0
         self.pipelines: list[list[Command]] = []
         self.variables: dict[str, str] = {}
@@ -198,8 +218,10 @@ class _Scanner:
 
     def _expand(self, name: str, *, quoted: bool = False) -> None:
         if name == "IFS" and not quoted:
+            if not self.word and self.plain:  # nothing stands before the blanks
+                self.in_word = False
             self._end_word()
-        elif name in self.variables:
+        elif name in self.variables and self.bounds.take(len(self.variables[name])):
             parts = self.variables[name].split() if not quoted else [self.variables[name]]
             for number, part in enumerate(parts):
                 if number:
@@ -226,16 +248,20 @@ class _Scanner:
     def _nested(self, start: int, end: int) -> None:
         """Scan what is executed inside of a word."""
         if self.depth >= MAX_DEPTH or len(self.pipelines) > MAX_COMMANDS:
+            self.bounds.whole = False
             return
-        inner = scan(
-            self.text[start:end], at=self.offset + start, depth=self.depth + 1, span=self.fixed
+        inner = _Scanner(
+            self.text[start:end], self.offset + start, self.depth + 1, self.fixed, self.bounds
         )
+        inner.run()
         self.pipelines += inner.pipelines
-        self.inside += inner.commands
-        last = inner.commands[-1].words if inner.commands else []
-        if last[:1] in (["echo"], ["printf"]):
+        commands = [command for pipeline in inner.pipelines for command in pipeline]
+        self.inside += commands
+        last = commands[-1].words if commands else []
+        said = " ".join(last[1:])
+        if last[:1] in (["echo"], ["printf"]) and self.bounds.take(len(said)):
             self.in_word = True
-            self.word.append(" ".join(last[1:]))
+            self.word.append(said)
 
     def _separator(self, char: str) -> None:
         if char == "&" and self.text[self.i + 1 : self.i + 2] == ">":
@@ -282,7 +308,14 @@ class _Scanner:
         elif not self.words and plain and word in _KEYWORDS:
             return
         elif plain and (braces := _BRACES.fullmatch(word)):
-            self.words += [braces[1] + each + braces[3] for each in braces[2].split(",")]
+            self._braces(word, *braces.groups())
+        else:
+            self.words.append(word)
+
+    def _braces(self, word: str, before: str, inside: str, after: str) -> None:
+        parts = inside.split(",")
+        if self.bounds.take(len(parts) * (len(before) + len(after)) + len(inside)):
+            self.words += [before + each + after for each in parts]
         else:
             self.words.append(word)
 
@@ -309,6 +342,8 @@ class _Scanner:
     def _end_pipeline(self) -> None:
         if self._pipeline and len(self.pipelines) <= MAX_COMMANDS:
             self.pipelines.append(self._pipeline)
+        elif self._pipeline:
+            self.bounds.whole = False
         self._pipeline = []
 
 

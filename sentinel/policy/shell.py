@@ -17,7 +17,7 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,6 +39,9 @@ Shown = tuple[str, Span, int]
 
 Redirected = tuple[int, str, Span]
 Spans = tuple[Span, ...]  # of a word, and of the words of the command whose output it is
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:=,@%+ -]*")
+_WORDS = re.compile(r"[^ ]+")
+_ASSIGNMENT: Span = (-1, -1)  # stands beside the span of a word that is one
 Shape = list[tuple[list[Spans], list[Redirected]] | str]
 
 
@@ -47,7 +50,13 @@ class Unreadable(Exception):
 
 
 def agrees(text: str, tree: CommandTree) -> bool:
-    """Say whether bashlex reads the same word spans, redirections and operators as the grammar did."""
+    """Say whether bashlex reads the same word spans, redirections and operators as the grammar did.
+
+    A text of letters, digits, blanks and what is special to no shell has no structure that could be read
+    in two ways: its words are what stands between the blanks, and it is compared with that.
+    """
+    if _PLAIN.fullmatch(text) and "=" not in text.split()[0]:
+        return _shape_of_tree(tree) == [";", ([(w.span(),) for w in _WORDS.finditer(text)], [])]
     try:
         return _shape_of_text(text) == _shape_of_tree(tree)
     except Unreadable:
@@ -91,8 +100,9 @@ def _shape_of_tree(tree: CommandTree) -> Shape:
 
 
 def _simple(command: Simple) -> tuple[list[Spans], list[Redirected]]:
+    words = [(word.span, *(inner.span for inner in word.pids_of)) for word in command.argv]
     return (
-        [(word.span, *(inner.span for inner in word.pids_of)) for word in command.argv],
+        [*((word.span, _ASSIGNMENT) for word in command.environment), *words],
         [(redirect.fd, redirect.op, redirect.span) for redirect in command.redirects],
     )
 
@@ -133,6 +143,8 @@ def _command(node: Any) -> tuple[list[Spans], list[Redirected]]:  # noqa: ANN401
     for part in node.parts:
         if part.kind == "word":
             words.append((tuple(part.pos), *_substituted(part)))
+        elif part.kind == "assignment" and not part.parts:
+            words.append((tuple(part.pos), _ASSIGNMENT))
         elif part.kind == "redirect" and part.heredoc is None:
             descriptor = part.input
             if descriptor is None:
@@ -293,7 +305,24 @@ def _import(tables: _Tables | None) -> tuple[ModuleType, _Tables]:
         package.loader.exec_module(module)
     finally:
         yacc.yacc = build
+    subst: Any = importlib.import_module("bashlex.subst")
+    subst._paramexpand = _advancing(subst._paramexpand)
     return module, used[0]
+
+
+def _advancing(expand: Callable[..., tuple[Any, int]]) -> Callable[..., tuple[Any, int]]:
+    """Return bashlex's reader of one `$...` so that it ends.
+
+    In `'${'b` it looks for a brace that is not there, goes back to the word's start, and for ever on from there.
+    """
+
+    def guarded(parser: Any, word: str, at: int) -> tuple[Any, int]:  # noqa: ANN401
+        node, following = expand(parser, word, at)
+        if following <= at:
+            raise Unreadable
+        return node, following
+
+    return guarded
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ Nothing depends on a clock or a load: limits are on length, words and depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -21,44 +21,62 @@ from sentinel.domain import (
     Digest,
     Finding,
     Judgement,
+    Limit,
     Node,
     Plan,
     PlanJudgement,
+    Risk,
     Span,
     Verdict,
 )
 from sentinel.errors import printable
-from sentinel.policy import command, grammar, never, shell
+from sentinel.policy import approvals, command, grammar, never, shell
 from sentinel.policy.grammar import AndOr, CommandTree, Pipeline, Reject, Simple
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No
 from sentinel.policy.readers.base import Argv
-from sentinel.policy.rules import Policy
+from sentinel.policy.rules import Policy, Rule, on
 
 _ORDER = (Verdict.ALLOW, Verdict.REVIEW, Verdict.BLOCK)
+QUORUM = "quorum"  # the rule of a finding that says that two parsers disagree
 MAX_SHOWN = 400
 MAX_TEXT = 1000  # of a node or a reason
 _GRAMMAR_HINT = (
-    "literal words, quotes, | && || ; 2>&1 and /dev/null only: no variables, substitutions, globs,"
-    " redirections to files or control flow; put what you know into the command, or split it into steps"
+    "literal words, quotes, | && || ; 2>&1 and /dev/null, absolute globs of * and ? where a file is read,"
+    " $(pgrep NAME) where a pid is meant; no variables, other substitutions, redirections to files or"
+    " control flow: put what you know into the command, or split it into steps"
 )
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a judgement may refer to: the captured processes, and Sentinel's own, which are no target."""
+    """What a judgement may refer to: the captured processes, Sentinel's own, which are no target, the host."""
 
     pids: frozenset[int] = frozenset()
     own_pids: frozenset[int] = frozenset()
     captured: bool = False  # an incident froze its context, whatever was in it
+    groups: frozenset[str] = frozenset()  # of the host
+    role: str = ""
 
 
 NO_FACTS = Facts()
+# The node writes its groups and its role into the context, so that the hub judges by the same.
+GROUPS_LABEL, ROLE_LABEL = "sentinel.groups", "sentinel.role"
+
+
+def labels_of(groups: Iterable[str], role: str) -> dict[str, str]:
+    """Return the labels of a context that say of which groups and role its host is."""
+    said = {GROUPS_LABEL: " ".join(sorted(groups)), ROLE_LABEL: role}
+    return {name: text for name, text in said.items() if text}
 
 
 def facts_of(context: Context, *, own_pids: frozenset[int] = frozenset()) -> Facts:
     """Return the facts of a frozen context."""
     return Facts(
-        pids=frozenset(each.pid for each in context.processes), own_pids=own_pids, captured=True
+        pids=frozenset(each.pid for each in context.processes),
+        own_pids=own_pids,
+        captured=True,
+        groups=frozenset(context.labels.get(GROUPS_LABEL, "").split()),
+        role=context.labels.get(ROLE_LABEL, ""),
     )
 
 
@@ -69,7 +87,10 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def judge_plan(policy: Policy, plan: Plan, plan_digest: Digest, facts: Facts) -> PlanJudgement:
     """Return the verdict on every command of `plan`; a plan's verdict is its worst command's."""
-    commands = tuple(judge(policy, each.text, facts) for each in plan.commands)
+    used: dict[str, int] = {}
+    commands = tuple(
+        _within_plan(_judge(policy, each.text, facts), each.text, used) for each in plan.commands
+    )
     return PlanJudgement(
         plan=plan_digest,
         policy=policy.digest,
@@ -78,8 +99,51 @@ def judge_plan(policy: Policy, plan: Plan, plan_digest: Digest, facts: Facts) ->
     )
 
 
-def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
-    """Return the verdict on one command, with its findings and the tree to show. Never raises."""
+def judge(policy: Policy, text: str, facts: Facts = NO_FACTS, *, show: bool = True) -> Judgement:
+    """Return the verdict on one command, with its findings and the tree to show. Never raises.
+
+    Without `show` it has no tree and no digest: for whom only the verdict and the findings matter.
+    """
+    return _within_plan(_judge(policy, text, facts, show=show), text, {})
+
+
+def _within_plan(judgement: Judgement, text: str, used: dict[str, int]) -> Judgement:
+    """Return the judgement, as review where with it the plan uses a rule too often; count in `used`."""
+    if judgement.verdict is not Verdict.ALLOW:
+        return judgement
+    for limit in judgement.limits:
+        before = used.get(limit.rule, 0)
+        if limit.per_plan and before + limit.uses > limit.per_plan:
+            return _too_often(judgement, text, limit, before)
+    for limit in judgement.limits:
+        used[limit.rule] = used.get(limit.rule, 0) + limit.uses
+    return judgement
+
+
+def _too_often(judgement: Judgement, text: str, limit: Limit, before: int) -> Judgement:
+    many = f"at most {limit.per_plan} in a plan"
+    said = f"with {before} before it, this is" if before else "this is"
+    finding = Finding(
+        verdict=Verdict.REVIEW,
+        span=(0, len(text)),
+        rule=limit.rule,
+        reason=f"{many}: {said} number {before + limit.uses}",
+        allow_if="leave it to a plan of its own",
+    )
+    coloured = tuple(
+        msgspec.structs.replace(
+            node, verdict=Verdict.REVIEW, rule=finding.rule, reason=finding.reason
+        )
+        for node in judgement.tree
+    )
+    findings = (finding, *judgement.findings)[:256]
+    return msgspec.structs.replace(
+        judgement, verdict=Verdict.REVIEW, findings=findings, tree=coloured
+    )
+
+
+def _judge(policy: Policy, text: str, facts: Facts, *, show: bool = True) -> Judgement:
+    policy = on(policy, facts.groups, facts.role)
     hits = never.search(policy, text)
     blocks = tuple(
         Finding(
@@ -94,7 +158,7 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
     try:
         tree = grammar.parse(text)
     except Reject as reject:
-        return _rejected(text, reject, blocks)
+        return _rejected(text, reject, blocks, show=show)
     found = _commands(policy, tree, facts)
     findings = (*blocks, *(finding for finding, _ in found))
     if worst(each.verdict for each in findings) is Verdict.ALLOW and not shell.agrees(text, tree):
@@ -102,25 +166,39 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS) -> Judgement:
     return Judgement(
         verdict=worst(each.verdict for each in findings),
         findings=findings[:256],
-        tree=tuple(_Show(text, findings).tree(tree))[:MAX_SHOWN],
-        argv_digest=grammar.argv_digest(tree),
-        changes=any(changes for _, changes in found),
+        tree=tuple(_Show(text, findings).tree(tree))[:MAX_SHOWN] if show else (),
+        argv_digest=grammar.argv_digest(tree) if show else None,
+        changes=any(rule is None or rule.changes for _, rule in found),
+        limits=_limits([rule for _, rule in found if rule is not None]),
+        risk=approvals.highest({Risk.HIGH if rule is None else rule.risk for _, rule in found}),
     )
+
+
+def _limits(taken: Sequence[Rule]) -> tuple[Limit, ...]:
+    """Return the limits of the rules that took a command's parts."""
+    ids = [rule.allow.id for rule in taken]
+    limited = {rule.allow.id: rule for rule in taken if rule.limited}
+    return tuple(rule.limit(ids.count(name)) for name, rule in limited.items())
 
 
 def refusal(policy: Policy, tree: CommandTree, facts: Facts) -> str:
     """Return why `tree`, of which the node has filled in the open words, may not run; empty: it may."""
+    policy = on(policy, facts.groups, facts.role)
     findings = [finding for finding, _ in _commands(policy, tree, facts)]
     return next((each.reason for each in findings if each.verdict is not Verdict.ALLOW), "")
 
 
-def _commands(policy: Policy, tree: CommandTree, facts: Facts) -> tuple[tuple[Finding, bool], ...]:
+def _commands(
+    policy: Policy, tree: CommandTree, facts: Facts
+) -> tuple[tuple[Finding, Rule | None], ...]:
     """Return what the allow rules say of every command, in the order of the text."""
     scope = Scope(
         sets=policy.sets,
         pids=facts.pids,
         own_pids=facts.own_pids,
         captured=facts.captured or bool(facts.pids),
+        groups=facts.groups,
+        role=facts.role,
         paths=policy.paths,
     )
     return tuple(
@@ -137,13 +215,15 @@ def _argv(simple: Simple) -> Argv:
 
 def _simple(
     policy: Policy, simple: Simple, scope: Scope, *, before: tuple[Argv, ...]
-) -> tuple[Finding, bool]:
-    """Return what the allow rules say of one command, and whether it changes anything.
+) -> tuple[Finding, Rule | None]:
+    """Return what the allow rules say of one command, and the rule that takes it, if there is one.
 
     `before` is the earlier stages of its pipeline.
     """
     argv = _argv(simple)
     try:
+        for word in simple.environment:
+            command.check_environment(policy.env, word)
         taken = command.take(policy, simple.argv, scope, before=before)
     except No as no:
         return Finding(
@@ -153,7 +233,7 @@ def _simple(
             reason=printable(no.reason, MAX_TEXT)[:1024],
             allow_if=printable(no.allow_if, MAX_TEXT)[:1024],
             argv=argv,
-        ), True
+        ), None
     rule = taken.rule
     return Finding(
         verdict=Verdict.ALLOW,
@@ -162,20 +242,20 @@ def _simple(
         layer=rule.layer,
         reason=rule.allow.why or "every word is on the rule's list",
         argv=argv,
-    ), rule.changes
+    ), rule
 
 
 def _disagreement(text: str) -> Finding:
     return Finding(
         verdict=Verdict.REVIEW,
         span=(0, len(text)),
-        rule="quorum",
+        rule=QUORUM,
         reason="a second parser reads this command differently",
         allow_if="write it more plainly",
     )
 
 
-def _rejected(text: str, reject: Reject, blocks: tuple[Finding, ...]) -> Judgement:
+def _rejected(text: str, reject: Reject, blocks: tuple[Finding, ...], *, show: bool) -> Judgement:
     """Return the judgement on what the grammar does not take."""
     at = min(reject.position, len(text))
     finding = Finding(
@@ -186,11 +266,10 @@ def _rejected(text: str, reject: Reject, blocks: tuple[Finding, ...]) -> Judgeme
         allow_if=_GRAMMAR_HINT,
     )
     findings = (*blocks, finding)
-    show = _Show(text, findings)
     return Judgement(
         verdict=worst(each.verdict for each in findings),
         findings=findings[:256],
-        tree=tuple(show.outline())[:MAX_SHOWN],
+        tree=tuple(_Show(text, findings).outline())[:MAX_SHOWN] if show else (),
     )
 
 
@@ -224,8 +303,11 @@ class _Show:
             depth += 1
         for simple in pipeline.commands:
             yield self._node(depth, "command", simple.span)
+            for word in simple.environment:
+                yield self._node(depth + 1, "assignment", word.span)
             for word in simple.argv:
-                yield self._node(depth + 1, "word", word.span)
+                kind = "glob" if word.glob else "substitution" if word.pids_of else "word"
+                yield self._node(depth + 1, kind, word.span)
             for redirect in simple.redirects:
                 yield self._node(depth + 1, "redirect", redirect.span)
 

@@ -54,6 +54,7 @@ _PIECES = [
         "a[",
         "x[1",
         "{}}",
+        *("http://a?b", "https://a/[0]?", "http:/a?", ".a[0]", ".a[].b", ".[a]", "a[0]", ".a[0"),
         "~+",
     ),
     *(
@@ -99,6 +100,27 @@ _OPEN = [
         "$(pgrep a))",
     ),
 ]
+_BEFORE = [
+    *(
+        "LC_ALL=C ",
+        "LANG= ",
+        "TZ=Europe/Paris ",
+        "LC_ALL=C TZ=UTC ",
+        "LC_ALL='C' ",
+        "LC_ALL=C$a ",
+        "LC_ALL+=C ",
+    ),
+    *(
+        "COLUMNS=200 ",
+        "PATH=/x ",
+        "LC_ALL=~ ",
+        "LC_ALL=a:~ ",
+        "lc_all=C ",
+        "LC_=C ",
+        "LC_ALL =C ",
+        "LC_ALL[0]=C ",
+    ),
+]
 _SOUP = [
     *" " * 16,
     *_NAMES,
@@ -106,6 +128,7 @@ _SOUP = [
     *_OPERATORS,
     *_PIECES,
     *_OPEN,
+    *_BEFORE,
     "'",
     "'",
     '"',
@@ -164,7 +187,8 @@ class _Source:
         for _ in range(self.random.choice([0, 0, 0, 1, 1, 2])):
             at = self.random.randint(0, len(parts))
             parts.insert(at, self.random.choice(_REDIRECTS[:-6] if self._in(0.9) else _REDIRECTS))
-        return " ".join(parts)
+        before = self.random.choice(_BEFORE) if self._in(0.06) else ""
+        return before + " ".join(parts)
 
     def word(self) -> str:
         """Return one word of plain, quoted and escaped parts, or an open one."""

@@ -58,6 +58,8 @@ def _values(word: Word) -> list[str]:
     if word.pids_of:
         return []
     if not word.glob:
+        if not word.quoted and word.value != "[" and set(word.value) & set("*?["):
+            raise Unknown  # on purpose not what bash does where such files are
         return [word.value]
     inside = word.value.removeprefix(GLOBBED + "/")
     if (
@@ -150,7 +152,7 @@ def outline(tree: CommandTree, text: str) -> list[object]:
     """Return where the words, redirections and operators of `tree` are, nested as they bind."""
 
     def command(simple: Simple) -> object:
-        words = [word.span for word in simple.argv]
+        words = [word.span for word in (*simple.environment, *simple.argv)]
         return words, [(text[slice(*r.span)].replace(" ", "")) for r in simple.redirects]
 
     def pipeline(part: Pipeline) -> object:
@@ -195,9 +197,9 @@ def _statement(part: dict, text: str) -> object:
         raise Unknown
     if command["Type"] != "CallExpr":
         return command["Type"]
-    if "Assigns" in command:
+    if "Args" not in command:
         return "assignment"
-    words = [_span(word) for word in command["Args"]]
+    words = [_span(word) for word in (*command.get("Assigns", ()), *command["Args"])]
     redirects = [text[slice(*_span(part))].replace(" ", "") for part in part.get("Redirs", ())]
     return words, redirects
 

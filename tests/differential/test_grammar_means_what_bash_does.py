@@ -79,10 +79,7 @@ def by_shfmt(texts):
 def test_bash_runs_exactly_what_the_tree_says(sandbox):
     print(f"seed {SEED}")
     texts = accepted(ACCEPTED)
-    if sandbox is None:
-        wrong = by_shfmt(texts)
-    else:
-        wrong = list(by_bash(texts, sandbox))
+    wrong = by_shfmt(texts) if sandbox is None else list(by_bash(texts, sandbox))
     assert wrong == []
 
 

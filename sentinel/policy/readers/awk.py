@@ -13,6 +13,7 @@ import msgspec
 
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No, spec
+from sentinel.policy.paths import normal, under
 from sentinel.policy.readers.base import Call
 
 _OPTIONS = spec("-F=any -v=assign -b -n -O -S --field-separator=any --assign=assign --sandbox")
@@ -132,6 +133,8 @@ def awk(call: Call) -> None:
     for word in files:
         if _ASSIGN.fullmatch(word.value):
             _check_assignment(word)
+        elif under(normal(word.value), ("/inet", "/inet4", "/inet6")):
+            raise No("gawk opens a connection for a file of that name", word.span)
         else:
             call.scope.readable(word, content=True)
 
@@ -192,6 +195,9 @@ def _tokens(program: Word) -> list[_Token]:
     operand = True  # a `/` here begins a regular expression
     while at < len(text):
         found = None
+        if text[at] == "/" and tokens and tokens[-1].text in _FUNCTIONS:
+            # mawk begins a regular expression after a bare `length`, where others divide.
+            raise No(f"awk: a / after {tokens[-1].text}", program.span)
         if text[at] == "/" and operand:
             found = _REGEX.match(text, at)
             if found is None:

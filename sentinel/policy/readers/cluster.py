@@ -15,7 +15,7 @@ _OPTIONS = spec(
     " --limit-bytes=nonneg --prefix --list --client --api-group=word --namespaced?=word --revision=nonneg --show-kind"
     " --ignore-not-found --chunk-size=nonneg --minify --types=word --for=any --watch=never --timeout=dur --verbs=word"
     " --max-log-requests=cnt --recursive --show-events?=word --sum --use-protocol-buffers --all-containers?=word"
-    " --short --flatten"
+    " --short"
 )
 _FRONT = spec("-n=word --namespace=word")
 _VERBS = names(

@@ -6,6 +6,7 @@ import re
 
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No, spec
+from sentinel.policy.paths import normal, under
 from sentinel.policy.readers.base import Call, names
 
 _REDIS = spec(
@@ -70,8 +71,8 @@ _PSQL = spec(
     " --csv --field-separator=any --pset=word --html -H"
 )
 _MYSQL = spec(
-    "-e=sql -N -B -s -t -E -A -r -u=key -h=lhost -P=nonneg -D=database -S=metapath --execute=sql --batch --skip-column-names --table"
-    " --user=key --host=lhost --port=nonneg --database=database --socket=metapath --connect-timeout=nonneg --vertical --silent --raw"
+    "-e=sql -N -B -s -t -E -A -r -u=key -h=lhost -P=nonneg -D=database -S=socket --execute=sql --batch --skip-column-names --table"
+    " --user=key --host=lhost --port=nonneg --database=database --socket=socket --connect-timeout=nonneg --vertical --silent --raw"
     " --protocol=word --no-auto-rehash"
 )
 
@@ -95,7 +96,7 @@ def sql(call: Call) -> None:
         if word.value.lower() == "mysql":
             raise No("the database of accounts", word.span)
 
-    kinds = {"sql": statement, "pghost": host, "database": database}
+    kinds = {"sql": statement, "pghost": host, "database": database, "socket": _own_socket}
     parsed = call.parse(_PSQL if psql else _MYSQL, kinds=kinds)
     listing = psql and {"-l", "--list"} & set(parsed.seen)
     if len(statements) != (0 if listing else 1):
@@ -104,6 +105,12 @@ def sql(call: Call) -> None:
         raise No("too many arguments", call.span)
     for word in parsed.rest:
         database(word)
+
+
+def _own_socket(word: Word) -> None:
+    """A server of anybody's could ask the client for any file."""
+    if not under(normal(word.value), ("/run", "/var/lib/mysql")) or ".." in word.value:
+        raise No("a socket that anybody may have put there", word.span, "one below /run")
 
 
 _TOKEN = re.compile(
@@ -125,7 +132,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(
-    r"passw|passphrase|secret|token|credential|api_?key|credit_?card|\bssn\b|authentication_string",
+    r"conninfo|passw|passphrase|secret|token|credential|api_?key|credit_?card|\bssn\b|authentication_string",
     re.IGNORECASE,
 )
 _FUNCTIONS = names(
@@ -150,6 +157,10 @@ _SHOWN = names(
     " status processlist all columns warnings errors innodb plugins events triggers procedure function character"
     " collation storage engines count"
 )
+
+
+_CREATED = (["table"], ["view"], ["database"], ["schema"], ["trigger"], ["procedure"], ["function"])
+_HELD = ("primary_conninfo", "ssl_passphrase_command", "archive_command", "restore_command")
 
 
 class _Token:
@@ -181,8 +192,31 @@ class _Statement:
                 self._name(token.text, after)
             elif token.kind == "quoted":
                 self._quoted(tokens, at, after)
-        if shows and {"grants", "user"} & {token.text for token in tokens}:
+        words = [token.text for token in tokens]
+        if shows:
+            self._shown(words)
+        if any(word.endswith("pg_settings") for word in words):
+            self._settings(tokens, words)
+
+    def _shown(self, words: list[str]) -> None:
+        if {"grants", "user"} & set(words):
             raise self._no("SHOW GRANTS and SHOW CREATE USER show password hashes")
+        if words[1:2] == ["create"] and words[2:3] not in _CREATED:
+            raise self._no("SHOW CREATE of that kind may show a password")
+        if self._postgres and words[1:2] == ["all"]:
+            raise self._no("SHOW ALL shows the password of a replica")
+
+    def _settings(self, tokens: list[_Token], words: list[str]) -> None:
+        """Take a question for settings by their names, none of which holds a password."""
+        at = words.index("where") if "where" in words else len(words)
+        plain = words[at + 1 : at + 3] in (["name", "in"], ["name", "="], ["name", "like"])
+        asked = [token.text.strip("'") for token in tokens[at:] if token.kind == "string"]
+        if not plain or not asked or {"or", "not", "union", "join"} & set(words):
+            raise self._no("settings without their names: one holds the password of a replica")
+        for name in asked:
+            like = re.escape(name.lower()).replace("%", ".*").replace("_", ".")
+            if any(re.fullmatch(like, held) for held in _HELD):
+                raise self._no(f"the setting {name} may hold a password")
 
     def _no(self, reason: str) -> No:
         return No(reason, self._word.span, "one SELECT, SHOW, EXPLAIN or DESCRIBE")
@@ -220,5 +254,10 @@ class _Statement:
 
     def _quoted(self, tokens: list[_Token], at: int, after: str) -> None:
         """A quoted name could be any function or table; to MySQL it is text."""
-        if after == "(" or (self._postgres and (at == 0 or tokens[at - 1].text != "as")):
+        before = tokens[at - 1].text if at else ""
+        named = "." in (before, after) or before in (
+            "from",
+            "join",
+        )  # with ANSI_QUOTES, to MySQL too
+        if after == "(" or named or (self._postgres and before != "as"):
             raise self._no("a quoted name")

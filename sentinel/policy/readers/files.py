@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No, spec
-from sentinel.policy.paths import matches, normal, searchable, under
+from sentinel.policy.paths import (
+    LIVE,
+    OPEN_TO_ALL,
+    denied,
+    matches,
+    normal,
+    searchable,
+    under,
+)
 from sentinel.policy.readers.base import Argv, Call, first, names
 
 _VALUED = names(
@@ -22,11 +31,11 @@ _PLAIN = names(
 )
 # Commands that only look, whatever words they are given: no option of theirs writes, runs or reads a file
 # that an operand names.
-_HARMLESS = names(
-    "ls stat basename dirname readlink realpath pwdx echo md5sum sha1sum sha256sum sha512sum"
-)
+_HARMLESS = names("ls stat basename dirname readlink realpath pwdx echo")
 # Commands that only look, if the words they are given are names or numbers and no options.
-_LOOKS = _HARMLESS | names("wc du file lsattr getfacl getcap namei")
+_LOOKS = _HARMLESS | names("du file lsattr getfacl getcap namei")
+# These open what they are given and show nothing of it. To open a device may act: a watchdog resets.
+_OPENS = names("wc md5sum sha1sum sha256sum sha512sum")
 _READS = names("grep egrep zgrep head tail zcat")
 _OF_PIDS = names("ps pwdx pmap lsof prlimit")
 _PASSES = names("head tail sort uniq tac")  # stages that change no line
@@ -44,9 +53,10 @@ _SAMPLE = "/var/log/x"  # stands for a name that is only known when it runs
 def find(call: Call) -> None:
     """Tests and prints only; -exec of commands that look, or that read below searchable roots."""
     words = list(call.words)
-    follows = False
+    # -follow counts for the whole walk, wherever it stands.
+    follows = any(word.value == "-follow" for word in words)
     while words and words[0].value in ("-H", "-P", "-L"):
-        follows |= words.pop(0).value == "-L"
+        follows |= words.pop(0).value in ("-L", "-H")
     roots = _roots(words)
     del words[: len(roots)]
     for root in roots:
@@ -63,8 +73,6 @@ def find(call: Call) -> None:
             words.pop(0)
         elif word.value not in _PLAIN:
             raise No(f"find primary {word.value} is not on the list", word.span)
-        else:
-            follows |= word.value == "-follow"
 
 
 def _roots(words: Sequence[Word]) -> list[Word]:
@@ -83,11 +91,33 @@ def _exec(call: Call, roots: list[Word], at: Word, words: list[Word]) -> None:
     if not words or not inner:
         raise No("-exec without its end", at.span, "end it with \\; or +")
     words.pop(0)
-    name = inner[0].value
-    reads = bool(roots) and all(searchable(call.scope.paths, root.value) for root in roots)
-    if name not in _LOOKS and not (reads and name in _READS):
-        raise No(f"find runs {name} on names that are not in the plan", inner[0].span)
+    tests = [word.value for word in call.words if word.span < at.span]
+    _may_run(call, inner[0], [root.value for root in roots], tests)
     call.inner([_with(word, "{}", _SAMPLE) for word in inner])
+
+
+def _may_run(call: Call, command: Word, roots: Sequence[str], tests: Sequence[str]) -> None:
+    """Raise No unless `command` may be given the names that find has below `roots` after its `tests`."""
+    name = command.value
+    if name in _LOOKS:
+        return
+    paths = call.scope.paths
+    if name in _READS:
+        known = all(searchable(paths, root) for root in roots)
+    else:
+        known = name in _OPENS and not any(
+            denied(paths, root, content=True) or under(normal(root), LIVE) for root in roots
+        )
+    if not roots or not known:
+        raise No(f"{name} of names that are not in the plan", command.span, "name a log directory")
+    if not _plain_files(tests) and any(under(normal(root), OPEN_TO_ALL) for root in roots):
+        raise No("anybody may put a link there", command.span, "add -type f in front")
+
+
+def _plain_files(tests: Sequence[str]) -> bool:
+    """Say whether all that passes find's `tests` is a plain file."""
+    sure = not set(tests) & {"-o", "-or", "!", "-not", ","}
+    return sure and any(pair == ("-type", "f") for pair in itertools.pairwise(tests))
 
 
 def _ends(inner: list[Word], value: str) -> bool:
@@ -114,7 +144,7 @@ def xargs(call: Call) -> None:
     if name in _OF_PIDS and _pids(call.before):
         sample = "1234"
     elif (
-        name in _LOOKS | _READS
+        name in _LOOKS | _READS | _OPENS
         and first(parsed.seen, "-0", "--null") is not None
         and first(parsed.seen, "-d", "--delimiter") is None
     ):
@@ -125,8 +155,12 @@ def xargs(call: Call) -> None:
             command.span,
             "find ... -print0 | xargs -0, or pgrep ... | xargs ps",
         )
-    mark = first(parsed.seen, "-I", "--replace") or ""
-    if "-I" in parsed.seen or "--replace" in parsed.seen:
+    replaces = {"-I", "--replace"} & set(parsed.seen)
+    counts = {"-n", "-L", "--max-args", "--max-lines"} & set(parsed.seen)
+    if len(replaces) > 1 or (replaces and counts):
+        raise No("two ways to place what xargs is given", call.span, "one -I, or one -n")
+    if replaces:
+        mark = parsed.seen[replaces.pop()]
         call.inner([_with(word, mark or "{}", sample) for word in parsed.rest])
     else:
         call.inner([*parsed.rest, Word(sample, command.span, False)])
@@ -149,12 +183,16 @@ def _named(call: Call, command: Word) -> None:
         raise No("xargs of something else than what find prints", command.span)
     argv = before[0]
     roots = _plain_roots(argv[1:])
-    if "-print0" not in argv or {"-printf", "-ls", "-exec", "-print"} & set(argv):
+    if "-print0" not in argv or any(_PRINTS.fullmatch(word) for word in argv):
         raise No("find prints something else than names", command.span, "find ... -print0")
+    if "-follow" in argv:
+        raise No("links are followed", command.span, "leave -follow out")
     if not roots or not all(root.startswith("/") for root in roots):
         raise No("find starts at a relative directory", command.span, "name it from /")
-    if command.value in _READS and not all(searchable(call.scope.paths, root) for root in roots):
-        raise No(f"xargs runs {command.value} on files outside of log directories", command.span)
+    _may_run(call, command, roots, argv[: argv.index("-print0")])
+
+
+_PRINTS = re.compile(r"-(printf?|ls|fls|fprint.*|exec.*|ok.*)")
 
 
 def _plain_roots(words: Sequence[str]) -> list[str]:
@@ -167,7 +205,11 @@ def _plain_roots(words: Sequence[str]) -> list[str]:
 
 
 def _only_passes(stages: Iterable[Argv]) -> bool:
-    return all(stage[0] in _PASSES for stage in stages)
+    """Say whether the stages pass on lines of their input: a file that they name would stand in its place."""
+    return all(
+        stage[0] in _PASSES and all(re.fullmatch(r"-[\w=-]*|\d+", word) for word in stage[1:])
+        for stage in stages
+    )
 
 
 def tar(call: Call) -> None:
@@ -176,11 +218,16 @@ def tar(call: Call) -> None:
     # Old style: each letter that has a value takes a word of its own, so only the last may have one.
     if words and re.fullmatch(r"[tvzjJa]+f?", words[0].value):
         words[0] = Word("-" + words[0].value, words[0].span, words[0].quoted)
-    parsed = call.parse(_TAR, words)
+
+    def archive(word: Word) -> None:
+        call.scope.check("archive", word)
+        if under(normal(word.value), LIVE):
+            raise No("an archive on a device", word.span)
+
+    # Of several archives tar opens the first.
+    parsed = call.parse(_TAR, words, kinds={"archive": archive})
     if first(parsed.seen, "-t", "--list") is None:
         raise No("tar other than a listing", call.span, "use tar -t")
-    if ":" in (first(parsed.seen, "-f", "--file") or ""):
-        raise No("an archive on another host", call.span)
     for word in parsed.rest:
         call.scope.check("archive", word)
     if words and not words[0].value.startswith("-"):
@@ -211,7 +258,9 @@ def _delete_tests(call: Call, words: list[Word]) -> set[str]:
         word = words.pop(0)
         if word.value in ("-xdev", "-mount"):
             continue
-        value = words.pop(0) if words else word
+        if not words:
+            raise No(f"find primary {word.value} needs a value", word.span)
+        value = words.pop(0)
         kind = _delete_test(word.value, value.value, call.min_age_days)
         if not kind:
             raise No(f"find primary {word.value} {value.value}", word.span)

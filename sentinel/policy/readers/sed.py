@@ -91,24 +91,13 @@ class _Script:
         return self._skip(numbers)
 
     def _until(self, mark: str) -> None:
-        """Go behind the next `mark` that is not escaped; one inside of brackets is ambiguous."""
-        at = self._at + 1
-        bracket = -1
-        while at < len(self._text):
-            char = self._text[at]
-            if char == "\\":
-                at += 1
-            elif char == "[" and bracket < 0:
-                bracket = at
-            elif char == "]" and bracket >= 0 and at > bracket + 1:
-                bracket = -1
-            elif char == mark:
-                if bracket >= 0 and "]" in self._text[at:]:
-                    raise self._refuse(f"a {mark} inside of brackets")
-                self._at = at + 1
-                return
-            at += 1
-        raise self._refuse("an unterminated expression")
+        """Go behind the `mark` that ends a regular expression, if there is no other opinion on which it is."""
+        ends = {_end(self._text, self._at + 1, mark, bracket) for bracket in _BRACKETS}
+        if ends == {-1}:
+            raise self._refuse("an unterminated expression")
+        if len(ends) > 1:
+            raise self._refuse(f"a {mark} that seds may see inside of brackets")
+        self._at = ends.pop() + 1
 
     def _command(self) -> None:
         letter = self._here()
@@ -142,15 +131,49 @@ class _Script:
 
     def _substitute(self, letter: str) -> None:
         mark = self._here()
-        if not mark or mark in "\\ ;}" or mark.isalnum():
+        if not mark or mark in "\\ ;}[]" or mark.isalnum():
             raise self._refuse("no plain delimiter")
         self._until(mark)
-        self._at -= 1
-        at = self._at + 1
-        while at < len(self._text) and self._text[at] != mark:
-            at += 2 if self._text[at] == "\\" else 1
-        if at >= len(self._text):
+        end = _end(self._text, self._at, mark, None)
+        if end < 0:
             raise self._refuse(f"an unterminated {letter}")
-        self._at = at + 1
+        self._at = end + 1
         if letter == "s":
             self._skip(_FLAGS)
+
+
+# What seds differ in, where a bracket expression ends: whether `]` may stand first in it, whether `[:` opens
+# a class, whether a backslash escapes; and one that knows no brackets at all, None.
+_Bracket = tuple[bool, bool, bool]
+_BOTH = (True, False)
+_BRACKETS: tuple[_Bracket | None, ...] = (
+    None,
+    *((first, classes, escapes) for first in _BOTH for classes in _BOTH for escapes in _BOTH),
+)
+
+
+def _end(text: str, at: int, mark: str, bracket: _Bracket | None) -> int:
+    """Return where the first `mark` from `at` on stands that is neither escaped nor in brackets, or -1."""
+    while at < len(text):
+        if text[at] == mark:
+            return at
+        if text[at] == "[" and bracket is not None:
+            at = _closed(text, at + 1, bracket)
+            if at < 0:
+                return -1
+        at += 2 if text[at] == "\\" else 1
+    return -1
+
+
+def _closed(text: str, at: int, bracket: _Bracket) -> int:
+    """Return where the bracket expression whose first character is at `at` is closed, or -1."""
+    first, classes, escapes = bracket
+    at += text.startswith("^", at)
+    at += first and text.startswith("]", at)
+    while at < len(text) and text[at] != "]":
+        if classes and text[at] == "[" and text[at + 1 : at + 2] in (".", ":", "="):
+            at = text.find(text[at + 1] + "]", at + 2) + 1
+            if at == 0:
+                return -1
+        at += 2 if escapes and text[at] == "\\" else 1
+    return at if at < len(text) else -1

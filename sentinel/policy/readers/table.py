@@ -13,6 +13,7 @@ from sentinel.policy.readers.base import Judge
 
 # Name -> module in this package, function in it.
 READERS: dict[str, tuple[str, str]] = {
+    "ask": ("web", "ask"),
     "awk": ("awk", "awk"),
     "curl": ("web", "curl"),
     "find": ("files", "find"),

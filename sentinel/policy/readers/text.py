@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sentinel.policy.grammar import Word
 from sentinel.policy.options import No, spec
-from sentinel.policy.paths import searchable
+from sentinel.policy.paths import OPEN_TO_ALL, normal, searchable, under
 from sentinel.policy.readers.base import Call
 
 _GREP = spec(
@@ -37,7 +38,7 @@ _JQ = spec(
     " --seq --raw-output0"
 )
 _JQ_REFUSED = re.compile(
-    r"\benv\b|\$ENV|\binclude\b|\bimport\b|input_filename|\$__prog|\bdebug\b|\bmodulemeta\b|\bget_search_list\b"
+    r"\benv\b|\bENV\b|\$\s*__prog|\binclude\b|\bimport\b|input_filename|\bdebug\b|\bmodulemeta\b|\bget_search_list\b"
 )
 
 
@@ -53,8 +54,17 @@ def grep(call: Call) -> None:
         call.scope.readable(word, content=True)
         if deep and not searchable(call.scope.paths, word.value):
             raise No("recursive search outside of log and configuration directories", word.span)
+    _linked(call, parsed.seen, files)
     if deep and not files and not (call.before and call.name == "rg"):
         raise No("recursive search of the working directory", call.span, "name a directory")
+
+
+def _linked(call: Call, seen: dict[str, str], files: Sequence[Word]) -> None:
+    """Refuse to follow links where anybody may put one."""
+    follows = {"-L", "--follow"} if call.name == "rg" else {"-R", "--dereference-recursive"}
+    for word in files:
+        if follows & set(seen) and under(normal(word.value), OPEN_TO_ALL):
+            raise No("links are followed where anybody may put one", word.span, "grep -r")
 
 
 def text(call: Call) -> None:
@@ -71,9 +81,13 @@ def jq(call: Call) -> None:
             if len(rest) < 2:
                 raise No(f"{word.value} needs a name and a value", word.span)
             del rest[:2]
-        else:
-            words.append(word)
+            continue
+        words.append(word)
+        if word.value == "--indent" and rest:
+            words.append(rest.pop(0))  # its value, whatever it looks like
     parsed = call.parse(_JQ, words)
+    if not parsed.rest and call.before:
+        return  # it prints what stands on its input
     if not parsed.rest:
         raise No("no filter", call.span)
     program, *files = parsed.rest

@@ -25,7 +25,9 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 # Reading some addresses acts, or discloses what a process holds.
 _ACTS = re.compile(
     r"shutdown|quit|kill|restart|reload|reset|stop|delete|remove|drop|flush|purge|exec|heapdump|/dump|/env\b|environ"
-    r"|secret|token|credential|passw|/v\d/kv|/keys\b|configprops|jolokia|profile|trace",
+    r"|secret|token|credential|passw|/v\d/kv|/keys\b|configprops|jolokia|profile|trace"
+    r"|/containers/[^/?]+/json|/pods\b|/runningpods"  # what docker and kubelet tell of environments
+    r"|config_?dump|configmap|/containers/[^/?]+/(export|archive)|[?&](action|command|cmd)=|unload|drain|/manager/",
     re.IGNORECASE,
 )
 
@@ -151,5 +153,28 @@ def haproxy(call: Call) -> None:
     if len(said) != 2 or said[0] != "echo" or not _ASKS.fullmatch(said[1]):
         raise No("socat passes on whatever it is given", call.span, "echo 'show stat' | socat ...")
     ends = [word.value for word in call.words]
-    if len(ends) != 2 or ends[0].lower() not in ("-", "stdio") or not _SOCKET.fullmatch(ends[1]):
+    stdio = len(ends) == 2 and ends[0].lower() in ("-", "stdio")
+    if not stdio or not _SOCKET.fullmatch(ends[1]) or ".." in ends[1]:
         raise No("another end than haproxy's socket", call.span, "stdio /run/haproxy/admin.sock")
+
+
+_NC = spec("-w=secs -q=secs -v -n -N -4")
+_WORD = re.compile(
+    r"(ruok|stat|srvr|mntr|isro|conf|cons|dirs|wchs|stats( (items|slabs|sizes|settings|conns))?|version|ping|PING"
+    r"|info( [a-z]+)?|INFO( [a-z]+)?|quit)?(\\r\\n|\\n)*(quit(\\r\\n|\\n)*)?"
+)
+
+
+def ask(call: Call) -> None:
+    """A question of one word to ZooKeeper, memcached or redis here: exactly `echo stats | nc localhost PORT`."""
+    said = call.before[0] if len(call.before) == 1 else ()
+    words = [word for word in said[1:] if word not in ("-e", "-n", "-en")]
+    if not said or said[0] not in ("echo", "printf") or len(words) != 1:
+        raise No("nc passes on whatever it is given", call.span, "echo stats | nc localhost 11211")
+    if not words[0] or not _WORD.fullmatch(words[0]):
+        raise No(f"{words[0]!r} is not on the list", call.span)
+    parsed = call.parse(_NC)
+    if len(parsed.rest) != 2:
+        raise No("a host and a port", call.span)
+    call.scope.check("lhost", parsed.rest[0])
+    call.scope.check("port", parsed.rest[1])

@@ -20,7 +20,10 @@ def tricks():
     return [line for line in corpus("parser_tricks") if "\\udc" not in line["cmd"]]
 
 
-@pytest.mark.parametrize("name", ["bypass_classes", "gtfobins", "safety_net_tests"])
+NOT_ALLOWED = ["bypass_classes", "gtfobins", "safety_net_tests", "options_abuse", "catastrophes"]
+
+
+@pytest.mark.parametrize("name", NOT_ALLOWED)
 def test_nothing_that_must_not_run_is_allowed(verdict, name):
     lines = corpus(name)
     assert [line["cmd"] for line in lines if verdict(line["cmd"]) is Verdict.ALLOW] == []
@@ -33,8 +36,21 @@ def test_what_must_be_blocked_is_blocked(verdict):
     assert len(lines) == 9
 
 
-def test_at_most_one_in_a_hundred_read_only_diagnostics_is_refused(verdict):
-    lines = [line["cmd"] for line in corpus("diagnostics_allow")]
+def test_a_catastrophe_is_blocked(verdict):
+    lines = [line["cmd"] for line in corpus("catastrophes")]
+    assert [cmd for cmd in lines if verdict(cmd) is not Verdict.BLOCK] == []
+    assert len(lines) > 300
+
+
+def test_what_only_mentions_a_catastrophe_is_not_blocked(verdict):
+    lines = [line["cmd"] for line in corpus("mentions")]
+    assert [cmd for cmd in lines if verdict(cmd) is Verdict.BLOCK] == []
+    assert len(lines) > 200
+
+
+@pytest.mark.parametrize("name", ["diagnostics_allow", "diagnostics_oncall"])
+def test_at_most_one_in_a_hundred_read_only_diagnostics_is_refused(verdict, name):
+    lines = [line["cmd"] for line in corpus(name)]
     refused = [cmd for cmd in lines if verdict(cmd) is not Verdict.ALLOW]
     assert len(refused) <= len(lines) // 100, refused
 

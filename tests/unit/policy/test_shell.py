@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.policy import grammar, shell
 
@@ -21,6 +23,26 @@ from sentinel.policy import grammar, shell
 )
 def test_bashlex_reads_the_structure_that_the_grammar_reads(text):
     assert shell.agrees(text, grammar.parse(text))
+
+
+# Reserved words, assignments, options, numbers: where a plain text could be read in two ways, if anywhere.
+PLAIN_WORDS = [
+    "if", "for", "time", "case", "in", "do", "done", "function", "select", "coproc", "ls", "-l", "--x=y", "a=b", "=x",
+    "x=", "+x", "%1", "@", "-", "2", "a,b:c/d.e",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PLAIN_WORDS), min_size=1, max_size=6).map(" ".join))
+def test_what_a_plain_text_is_compared_with_is_what_bashlex_reads(text):
+    try:
+        tree = grammar.parse(text)
+    except grammar.Reject:
+        return
+    try:
+        by_bashlex = shell._shape_of_text(text) == shell._shape_of_tree(tree)
+    except shell.Unreadable:
+        by_bashlex = False
+    assert shell.agrees(text, tree) is by_bashlex
 
 
 def test_a_different_structure_does_not_agree():

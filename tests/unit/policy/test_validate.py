@@ -104,11 +104,19 @@ def test_a_remedy_says_that_it_changes_something(policy):
 
 
 def test_a_refusal_names_the_word_and_what_would_be_allowed(policy):
-    (finding,) = validate.judge(policy, "tail -f /var/log/syslog").findings
+    (finding,) = validate.judge(policy, "sort -o /var/log/syslog").findings
     assert finding.verdict is REVIEW
-    assert "tail -f /var/log/syslog"[slice(*finding.span)] == "-f"
+    assert "sort -o /var/log/syslog"[slice(*finding.span)] == "-o"
     assert "-n" in finding.allow_if
-    assert finding.argv == ("tail", "-f", "/var/log/syslog")
+    assert finding.argv == ("sort", "-o", "/var/log/syslog")
+
+
+def test_what_never_ends_is_allowed_inside_of_timeout(policy):
+    (finding,) = validate.judge(policy, "tail -f /var/log/syslog").findings
+    assert (finding.reason, finding.allow_if) == ("it never ends by itself", "timeout 10 ...")
+    assert validate.judge(policy, "nice timeout 5 tail -f /var/log/syslog").verdict is ALLOW
+    assert validate.judge(policy, "timeout 0 tail -f /var/log/syslog").verdict is REVIEW
+    assert validate.judge(policy, "timeout -s CONT 5 tail -f /var/log/syslog").verdict is REVIEW
 
 
 def test_every_node_of_the_tree_points_into_the_text(policy):
