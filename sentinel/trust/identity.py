@@ -4,17 +4,25 @@ An agent's state directory and an operator's identity folder have the same files
   identity.pem   private key and certificate, one file so that a renewal swaps both at once (mode 0600)
   ca.pem         the only CA this program believes
   hub.json       where the hub is
-An invite is one text file that carries what a machine needs to get them; it rides on the operator's own
+An invite is one line of text that carries what a machine needs to get them; it rides on the operator's own
 ssh, so that nobody types fingerprints and nothing is trusted on first use.
+
+A node keeps its roots of trust in a folder of their own, which only root writes:
+  host              its name: decisions for it must bear it
+  allowed_signers   whose signatures count
+  checkpoint.pub    whose signature stands under the checkpoints of the hub's log
+They come with the first invite. No later invite and nothing the hub says changes them: root does, by hand.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from sentinel import files
 from sentinel.domain import HostName, Name, Text
 from sentinel.errors import ConfigError, NodeError
 from sentinel.trust import x509
@@ -22,7 +30,12 @@ from sentinel.trust import x509
 IDENTITY = "identity.pem"
 AUTHORITY = "ca.pem"
 HUB = "hub.json"
+HOST = "host"
+SIGNERS = "allowed_signers"
+CHECKPOINT = "checkpoint.pub"
 _SPLIT = b"-----BEGIN CERTIFICATE-----"
+
+write = files.write
 
 
 class HubAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +54,18 @@ class Invite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     token: Name
     ca: Text
     address: HubAddress
+    allowed_signers: Annotated[str, Meta(max_length=1 << 20)] = ""
+    checkpoint_key: Text = ""
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """Return the roots of trust that the invite carries: text by the name of its file."""
+        carried = {
+            HOST: f"{self.host}\n",
+            SIGNERS: self.allowed_signers,
+            CHECKPOINT: self.checkpoint_key,
+        }
+        return {name: text for name, text in carried.items() if text}
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +104,28 @@ def save(folder: Path, pair: x509.Pair, authority: bytes, address: HubAddress) -
         raise NodeError(f"cannot write {error.filename or folder}: {error.strerror}") from None
 
 
+def check_roots(folder: Path, invite: Invite) -> None:
+    """Raise ConfigError where the node believes otherwise already: an invite adds, it changes nothing."""
+    for name, text in invite.roots.items():
+        path = folder / name
+        if path.exists() and _read(path) != text.encode():
+            raise ConfigError(
+                f"{path} says otherwise than the invite, and nothing from the hub may change it",
+                hint="ask the people it names; if the invite is right, remove the file as root and join again",
+            )
+
+
+def save_roots(folder: Path, invite: Invite) -> None:
+    """Write the roots of trust that are not there yet; NodeError where the disk refuses."""
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name, text in invite.roots.items():
+            if not (folder / name).exists():
+                write(folder / name, text.encode(), 0o644)
+    except OSError as error:
+        raise NodeError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+
+
 def load(folder: Path, now_ms: int) -> Credentials:
     """Return the credentials in `folder`.
 
@@ -90,36 +137,17 @@ def load(folder: Path, now_ms: int) -> Credentials:
     if not key.strip() or not mark:
         raise ConfigError(f"{folder / IDENTITY} is damaged", hint="enrol again with a fresh invite")
     certificate = mark + rest
+    pair = x509.Pair(key=key, certificate=certificate)
     try:
         where = msgspec.json.decode(address, type=HubAddress)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{folder / HUB} is damaged: {error}") from None
     return Credentials(
-        pair=x509.Pair(key=key, certificate=certificate),
+        pair=pair,
         authority=authority,
-        details=x509.check(certificate, authority, now_ms),
+        details=x509.check(pair, authority, now_ms),
         address=where,
     )
-
-
-def write(path: Path, data: bytes, mode: int) -> None:
-    """Replace the file at `path` by `data`, durably and at once: a reader sees the old or the new."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> bytes:

@@ -5,6 +5,8 @@ Rules of this file:
     a plan may run: the CA's key makes nothing run anywhere.
   - Identity is the one SPIFFE URI in the subject alternative name: spiffe://SITE/hub|agent|operator/NAME.
     The common name is for people and is never read.
+  - A hub's certificate also carries its identity as a DNS name, hub.SITE.sentinel, which no other role
+    gets: it is the name that every client demands, whatever address it dials, for TLS compares no URIs.
   - The name in a new certificate comes from who asked by token or by present certificate, never from the
     signing request, of which only the public key is taken.
   - Leaves live seven days and are renewed at half life with a new key.
@@ -32,6 +34,7 @@ LEAF_LIFE_MS = 7 * 86_400_000
 CA_LIFE_MS = 3650 * 86_400_000
 # A peer whose clock is behind ours must not see a certificate from the future.
 BACKDATE_MS = 3_600_000
+_CA_NAME = "sentinel "
 
 
 @unique
@@ -96,7 +99,7 @@ def new_authority(site: str, now_ms: int) -> Pair:
     """Return a new CA for `site`: path length 0, so that it can only sign leaves."""
     pem = new_key()
     key = _key(pem)
-    name = _name(f"sentinel {site}")
+    name = _name(f"{_CA_NAME}{site}")
     certificate = (
         _builder(name, name, key.public_key(), now_ms, CA_LIFE_MS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -105,6 +108,14 @@ def new_authority(site: str, now_ms: int) -> Pair:
         .sign(key, hashes.SHA256())
     )
     return Pair(key=pem, certificate=certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def hub_name(authority: bytes) -> str:
+    """Return the name that the certificate of this CA's hub must bear: hub.SITE.sentinel."""
+    names = _load(authority).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(names) != 1 or not str(names[0].value).startswith(_CA_NAME):
+        raise PeerError("this is not the CA of a hub", hint="sentinel-hub init makes one")
+    return f"hub.{str(names[0].value).removeprefix(_CA_NAME)}.sentinel"
 
 
 def request(key: bytes) -> bytes:
@@ -136,6 +147,8 @@ def issue(
     issuer_key = _key(authority.key)
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
+    if identity.role is Role.HUB:
+        names = (hub_name(authority.certificate), *names)
     alternatives += [_general_name(name) for name in names]
     leaf = (
         _builder(_name(identity.name[:64]), issuer.subject, public, now_ms, life_ms)
@@ -170,31 +183,68 @@ def details(certificate: bytes) -> Details:
     )
 
 
-def check(certificate: bytes, authority: bytes, now_ms: int) -> Details:
+def check(pair: Pair, authority: bytes, now_ms: int) -> Details:
     """Return the details of our own certificate, after the checks that TLS would only call "closed".
 
-    Raises PeerError with the remedy: not signed by this CA, not valid yet, expired.
+    Raises PeerError with the remedy: not signed by this CA, of another key, of a role that may not dial,
+    not valid yet, expired.
     """
-    found = details(certificate)
-    leaf = x509.load_pem_x509_certificate(certificate)
+    found = details(pair.certificate)
+    whose = f"the certificate of {found.identity.uri}"
+    leaf, issuer = _load(pair.certificate), _load(authority)
     try:
-        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+        leaf.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
         raise PeerError(
-            f"the certificate of {found.identity.uri} was not signed by this hub's CA",
+            f"{whose} was not signed by this hub's CA",
             hint="the hub was set up anew, or the files were mixed: join again with a fresh invite",
         ) from None
+    if _key(pair.key).public_key() != leaf.public_key():
+        raise PeerError(
+            f"{whose} is not for the private key beside it",
+            hint="the files were mixed: restore both from one backup, or join again",
+        )
+    _check_use(leaf, found.identity)
     if now_ms < found.not_before_ms:
         raise PeerError(
-            f"the certificate of {found.identity.uri} is not valid before {_text(found.not_before_ms)}",
+            f"{whose} is not valid before {_text(found.not_before_ms)}, and here it is {_text(now_ms)}",
             hint="this machine's clock is behind: set it, then start again",
         )
     if now_ms >= found.not_after_ms:
         raise PeerError(
-            f"the certificate of {found.identity.uri} expired at {_text(found.not_after_ms)}",
-            hint="on the hub: sentinel-hub invite HOST; here: sentinel-agent join FILE",
+            f"{whose} expired at {_text(found.not_after_ms)}, and here it is {_text(now_ms)}",
+            hint="if the clock is right: on the hub `sentinel-hub invite HOST`, here remove identity.pem"
+            " and `sentinel-agent join FILE`",
+        )
+    if now_ms >= _ms(issuer.not_valid_after_utc):
+        raise PeerError(
+            f"the hub's CA expired at {_text(_ms(issuer.not_valid_after_utc))}",
+            hint="set this machine's clock; if it is right, the site needs a new CA: sentinel-hub init",
         )
     return found
+
+
+def _check_use(leaf: x509.Certificate, identity: Identity) -> None:
+    """Raise PeerError where this certificate may not dial: a hub's serves, and nothing else."""
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usages = list(usage)
+    except x509.ExtensionNotFound:
+        usages = []
+    if identity.role is Role.HUB or usages != [ExtendedKeyUsageOID.CLIENT_AUTH]:
+        raise PeerError(
+            f"the certificate of {identity.uri} is not one that may dial a hub",
+            hint="join with an invite of your own; a hub's certificate serves only",
+        )
+
+
+def _load(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise PeerError(
+            f"the certificate cannot be read: {error}", hint="join again with a fresh invite"
+        ) from None
 
 
 def renewal_due(certificate: Details, now_ms: int) -> bool:
@@ -208,7 +258,12 @@ def token_hash(token: str) -> str:
 
 
 def _key(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(pem, None)
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise PeerError(
+            "the private key cannot be read", hint="join again with a fresh invite"
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise PeerError("the private key is not an elliptic-curve key")
     return key

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -83,3 +84,35 @@ def test_what_is_no_invite_is_refused_with_the_remedy(text):
 def test_an_invite_of_another_version_is_refused():
     with pytest.raises(ConfigError, match="of version 2"):
         identity.read_invite(invite(sentinel_invite=2))
+
+
+def test_roots_of_trust_come_with_the_first_invite_and_no_later_one_changes_them(tmp_path):
+    first = identity.read_invite(invite(allowed_signers="alice ...\n", checkpoint_key="log+1+k\n"))
+    identity.check_roots(tmp_path / "roots", first)
+    identity.save_roots(tmp_path / "roots", first)
+    found = {path.name: path.read_text() for path in (tmp_path / "roots").iterdir()}
+    assert found == {
+        "host": "web1\n",
+        "allowed_signers": "alice ...\n",
+        "checkpoint.pub": "log+1+k\n",
+    }
+    identity.check_roots(tmp_path / "roots", first)
+    for change in ({"allowed_signers": "mallory\n"}, {"checkpoint_key": "x"}, {"host": "web2"}):
+        other = identity.read_invite(invite(**change))
+        with pytest.raises(ConfigError, match="says otherwise than the invite"):
+            identity.check_roots(tmp_path / "roots", other)
+        identity.save_roots(tmp_path / "roots", other)
+    assert found == {path.name: path.read_text() for path in (tmp_path / "roots").iterdir()}
+
+
+def test_roots_that_the_invite_does_not_carry_are_left_alone(tmp_path):
+    identity.save_roots(tmp_path, identity.read_invite(invite()))
+    assert [path.name for path in tmp_path.iterdir()] == ["host"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path):
+    os.chown(tmp_path, 4321, 4322)
+    identity.write(tmp_path / "key", b"x", 0o600)
+    found = (tmp_path / "key").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4321, 4322, 0o600)

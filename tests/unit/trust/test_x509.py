@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 
 from sentinel.errors import PeerError
 from sentinel.trust import x509
@@ -12,8 +13,13 @@ CA = x509.new_authority("prod", NOW)
 WEB1 = Identity(site="prod", role=Role.AGENT, name="web1")
 
 
-def leaf(ca=CA, who=WEB1, now_ms=NOW, **more):
-    return x509.issue(ca, x509.request(x509.new_key()), who, now_ms, **more)
+def pair(ca=CA, who=WEB1, now_ms=NOW, **more):
+    key = x509.new_key()
+    return x509.Pair(key=key, certificate=x509.issue(ca, x509.request(key), who, now_ms, **more))
+
+
+def leaf(**more):
+    return pair(**more).certificate
 
 
 def test_the_identity_is_the_spiffe_uri():
@@ -41,33 +47,72 @@ def test_a_foreign_uri_is_no_identity(uri):
 
 
 def test_a_good_certificate_passes_its_own_check():
-    assert x509.check(leaf(), CA.certificate, NOW).identity == WEB1
+    assert x509.check(pair(), CA.certificate, NOW).identity == WEB1
 
 
 def test_an_expired_certificate_names_the_date_and_the_remedy():
     with pytest.raises(PeerError, match="expired at 2026-09-28") as error:
-        x509.check(leaf(), CA.certificate, NOW + 8 * DAY)
+        x509.check(pair(), CA.certificate, NOW + 8 * DAY)
     assert "sentinel-agent join" in error.value.hint
 
 
 def test_a_certificate_from_the_future_points_at_the_clock():
     with pytest.raises(PeerError, match="is not valid before") as error:
-        x509.check(leaf(), CA.certificate, NOW - 2 * DAY)
+        x509.check(pair(), CA.certificate, NOW - 2 * DAY)
     assert "clock" in error.value.hint
 
 
 def test_a_certificate_of_another_ca_is_told_apart():
     other = x509.new_authority("prod", NOW)
     with pytest.raises(PeerError, match="not signed by this hub's CA"):
-        x509.check(leaf(other), CA.certificate, NOW)
+        x509.check(pair(other), CA.certificate, NOW)
 
 
 def test_a_leaf_cannot_sign():
-    key = x509.new_key()
-    pair = x509.Pair(key=key, certificate=x509.issue(CA, x509.request(key), WEB1, NOW))
-    forged = x509.issue(pair, x509.request(x509.new_key()), WEB1, NOW)
     with pytest.raises(PeerError, match="not signed"):
-        x509.check(forged, CA.certificate, NOW)
+        x509.check(pair(pair()), CA.certificate, NOW)
+
+
+def test_a_certificate_for_another_key_is_told_apart():
+    mixed = x509.Pair(key=x509.new_key(), certificate=leaf())
+    with pytest.raises(PeerError, match="not for the private key beside it"):
+        x509.check(mixed, CA.certificate, NOW)
+
+
+def test_a_key_that_cannot_be_read_is_told_apart():
+    with pytest.raises(PeerError, match="private key cannot be read"):
+        x509.check(x509.Pair(key=b"x", certificate=leaf()), CA.certificate, NOW)
+
+
+def test_a_hubs_certificate_does_not_dial():
+    hub = Identity(site="prod", role=Role.HUB, name="hub")
+    with pytest.raises(PeerError, match="not one that may dial"):
+        x509.check(pair(who=hub), CA.certificate, NOW)
+
+
+def test_a_ca_that_has_expired_is_told_apart():
+    old = x509.new_authority("prod", NOW - x509.CA_LIFE_MS)
+    with pytest.raises(PeerError, match="CA expired"):
+        x509.check(pair(old), old.certificate, NOW + 1000)
+
+
+def test_only_a_hub_gets_the_name_that_clients_demand():
+    name = x509.hub_name(CA.certificate)
+    assert name == "hub.prod.sentinel"
+    hub = Identity(site="prod", role=Role.HUB, name="hub")
+    assert name in dns_names(leaf(who=hub, names=("127.0.0.1", "hub1")))
+    assert dns_names(leaf()) == []
+
+
+def dns_names(certificate):
+    found = load_pem_x509_certificate(certificate).extensions
+    names = found.get_extension_for_class(SubjectAlternativeName).value
+    return names.get_values_for_type(DNSName)
+
+
+def test_a_ca_that_is_not_a_hubs_is_told_apart():
+    with pytest.raises(PeerError, match="not the CA of a hub"):
+        x509.hub_name(leaf())
 
 
 def test_renewal_is_due_at_half_life():
