@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sentinel.domain import Digest, Value
+from sentinel.domain import Digest, Report, Value
 from sentinel.errors import WireError
 
 V = TypeVar("V", bound=Value)
@@ -71,6 +71,11 @@ def digest(data: bytes) -> Digest:
 def digest_of(value: Value) -> Digest:
     """Return the digest of `value`'s canonical bytes."""
     return digest(encode(value))
+
+
+def report_digest(report: Report) -> Digest:
+    """Return the digest of what a node reported. Its challenge is left out: it is renewed after a run."""
+    return digest_of(msgspec.structs.replace(report, challenge="0" * 32))
 
 
 def _refuse_floats(plain: object, path: str) -> None:

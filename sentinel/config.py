@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +23,8 @@ from sentinel.errors import ConfigError
 Port = Annotated[int, Meta(ge=0, le=65535)]
 People = Annotated[int, Meta(ge=1, le=8)]  # as many as a bundle has room for
 
+# Labels of that name say what a host is to the rules: they come from `groups` and `role` alone.
+Label = Annotated[str, Meta(max_length=256, pattern=r"^(?!sentinel\.)")]
 # The name of a host group, or of a role, as rules have it.
 HostGroup = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
@@ -61,6 +64,7 @@ class HubSettings(Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = HUB_PORT
     enrol_port: Port = ENROL_PORT
+    socket: str = ""  # a Unix socket to serve on as well, for people who come through ssh
     names: Annotated[tuple[str, ...], Meta(max_length=16)] = ("localhost", "127.0.0.1")
     database: str = ""  # empty: SQLite in the state directory; or postgresql://...
     mode: Mode = Mode.DRY_RUN
@@ -68,12 +72,16 @@ class HubSettings(Settings, frozen=True, kw_only=True):
     verify_s: Annotated[int, Meta(ge=1, le=3600)] = 120  # deadline of stage nine
     decide_s: Annotated[int, Meta(ge=1, le=604800)] = 86400  # a plan awaits no longer
     collect_s: Annotated[int, Meta(ge=1, le=3600)] = 900  # a node fetches its plan within this
-    silent_s: Annotated[int, Meta(ge=1, le=86400)] = 600  # beyond what its plan may take, a node is silent
+    silent_s: Annotated[int, Meta(ge=1, le=86400)] = (
+        600  # beyond what its plan may take, a node is silent
+    )
     policy: Annotated[tuple[str, ...], Meta(max_length=32)] = ()  # site rule files
     allowed_signers: str = ""  # who may sign; empty: allowed_signers in the state directory
     operators: str = ""  # what each may do; empty: operators.toml in the state directory
     session_s: Annotated[int, Meta(ge=60, le=86400)] = 14400  # then an operator logs in again
-    approvals: ApprovalSettings = ApprovalSettings()  # what is collected; each node asks for its own
+    approvals: ApprovalSettings = (
+        ApprovalSettings()
+    )  # what is collected; each node asks for its own
     engine: EngineSettings = EngineSettings()
 
 
@@ -103,7 +111,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     shipped_rules: bool = True
     rules: Annotated[tuple[RuleSettings, ...], Meta(max_length=200)] = ()
     policy: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
-    labels: Annotated[dict[Name, Name], Meta(max_length=32)] = {}
+    labels: Annotated[dict[Label, Name], Meta(max_length=32)] = {}
     # What this host is, for rules that are only for some hosts.
     groups: Annotated[tuple[HostGroup, ...], Meta(max_length=12)] = ()
     role: HostGroup = ""  # empty: of no role
@@ -112,6 +120,35 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
+
+
+class Watched(Generic[T]):
+    """What a file says, read again when it has changed: who is struck off a list is off at once."""
+
+    def __init__(self, path: Path, load: Callable[[Path], T], absent: T) -> None:
+        """Read with `load` when first asked; where there is no file it says `absent`."""
+        self.path = path
+        self._load = load
+        self._absent = absent
+        self._seen: tuple[int, ...] = ()
+        self._found = absent
+
+    def now(self) -> T:
+        """Return what the file says now.
+
+        Raises ConfigError where it is wrong: an older reading of it is never used instead.
+        """
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return self._absent
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be read: {error.strerror}") from None
+        seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if seen != self._seen:
+            self._found, self._seen = self._load(self.path), seen
+        return self._found
 
 
 def load(kind: type[S], path: Path) -> S:

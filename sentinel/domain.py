@@ -38,6 +38,12 @@ Line = Annotated[str, Meta(max_length=1024)]  # one line: a command, a log line,
 Text = Annotated[str, Meta(max_length=8192)]  # a few paragraphs
 Output = Annotated[str, Meta(max_length=65536)]  # what a command printed
 
+Proof = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...], Meta(max_length=64)
+]  # SHA-256 hashes of a Merkle tree
+SignedNote = Annotated[str, Meta(max_length=1024)]  # a checkpoint, see trust/checkpoint.py
+
+MAX_GROWTH = 32  # checkpoints of one node that a hub proves the growth from
 MAX_COMMANDS = 16  # in one plan
 MAX_COMMAND_CHARS = 1024
 
@@ -96,6 +102,15 @@ class Verdict(StrEnum):
     ALLOW = "allow"
     REVIEW = "review"
     BLOCK = "block"
+
+
+@unique
+class Risk(StrEnum):
+    """How much a command may harm, by the rule that takes it: it decides how many people must sign."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 @unique
@@ -414,6 +429,7 @@ class Judgement(Value, frozen=True, kw_only=True):
     argv_digest: HexDigest | None = None  # of the argv tree; present only where the grammar took it
     changes: bool = True  # False where every rule that allowed it is read-only
     limits: Annotated[tuple[Limit, ...], Meta(max_length=64)] = ()  # of the rules that took it
+    risk: Risk = Risk.HIGH  # the highest of the rules that took it
 
 
 class PlanJudgement(Value, frozen=True, kw_only=True):
@@ -442,6 +458,7 @@ class Statement(Value, frozen=True, kw_only=True):
     choice: Choice
     incident: Id
     event: Id
+    report: HexDigest  # what the node had reported, as the person saw it: `canonical.report_digest`
     host: HostName
     plan: HexDigest
     policy: HexDigest
@@ -460,6 +477,30 @@ class Signature(Value, frozen=True, kw_only=True):
     sshsig: Text
 
 
+class Pending(Value, frozen=True, kw_only=True):
+    """An approval that more people must sign: the exact statement, and who has signed it."""
+
+    statement: Annotated[str, Meta(max_length=8192)]
+    signatures: Annotated[tuple[Signature, ...], Meta(max_length=8)]
+
+
+class Growth(Value, frozen=True, kw_only=True):
+    """The proof (RFC 6962) that the log of a checkpoint begins with its first `since` records."""
+
+    since: Count
+    proof: Proof = ()
+
+
+class Logged(Value, frozen=True, kw_only=True):
+    """The proof that a record is in the log: a signed checkpoint, and the record's place under it."""
+
+    checkpoint: SignedNote
+    growth: Annotated[tuple[Growth, ...], Meta(max_length=MAX_GROWTH)] = ()
+    seq: Annotated[int, Meta(ge=1, le=2**53)]
+    record: Text  # its exact bytes
+    inclusion: Proof = ()
+
+
 class Bundle(Value, frozen=True, kw_only=True):
     """What the hub carries to the node: exact bytes, as text of canonical JSON."""
 
@@ -467,6 +508,7 @@ class Bundle(Value, frozen=True, kw_only=True):
     plan: Annotated[str, Meta(max_length=131072)]
     statement: Annotated[str, Meta(max_length=8192)]
     signatures: Annotated[tuple[Signature, ...], Meta(max_length=8)] = ()
+    log: Logged | None = None  # shows that the approval is on record
 
 
 @unique
@@ -565,6 +607,8 @@ class Incident(Value, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     previous: Id | None = None  # the incident this one is a recurrence of
     moves: tuple[Move, ...] = ()
+    pending: Pending | None = None  # an approval of this very plan that is not complete yet
+    people_needed: Count = 0  # how many distinct people must sign an approval of this plan
 
 
 class AgentStatus(Value, frozen=True, kw_only=True):
@@ -591,3 +635,19 @@ class AuditRecord(Value, frozen=True, kw_only=True):
     incident: Name = ""
     body: Text
     hash: HexDigest
+
+
+class LogRecord(Value, frozen=True, kw_only=True):
+    """What one record says; its canonical bytes are a leaf of the log's tree.
+
+    `facts` are digests, numbers and names, as text; of a decision also the exact statement.
+    """
+
+    seq: Count
+    at_ms: Millis
+    action: Name
+    actor: Name
+    incident: Name = ""
+    state: Name = ""  # after the change
+    text: Line = ""
+    facts: Annotated[dict[Name, Text], Meta(max_length=32)] = msgspec.field(default_factory=dict)

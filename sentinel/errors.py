@@ -9,7 +9,9 @@
     ├── NodeError              the host: /proc, disk, a process that cannot be started
     ├── ModelError             the engine or its answer (`kind` names the failure)
     ├── PeerError              the other end of a connection: hub, agent or their certificates
-    │   └── WireError          a message that is malformed or too large
+    │   ├── WireError          a message that is malformed or too large
+    │   ├── LoginError         the caller has to log in first, or again
+    │   └── SignatureError     a signature that does not count (`check` names why)
     └── StoreError             the database: locked, full, or from a newer version
 
 An error is raised once, with what it is about and the remedy in `hint`, and is rendered at the edge in
@@ -74,6 +76,19 @@ class WireError(PeerError):
     """A message that does not decode within its bounds."""
 
 
+class LoginError(PeerError):
+    """The hub knows no session of the caller."""
+
+
+class SignatureError(PeerError):
+    """A signature that does not hold, or is not one that counts here."""
+
+    def __init__(self, what: str, *, check: str, hint: str = "") -> None:
+        """`check` is the name of what failed, such as "signature.namespace"."""
+        super().__init__(what, hint=hint)
+        self.check = check
+
+
 class StoreError(SentinelError):
     """The database."""
 
@@ -94,8 +109,12 @@ def printable(text: str, limit: int = 4096) -> str:
     longer than `limit` characters is cut and says so.
     """
     cut = text[:limit]
-    shown = "".join(c if c.isprintable() else _escape(c) for c in cut)
+    shown = cut if cut.isprintable() else "".join(map(_shown, cut))
     return shown if len(text) <= limit else f"{shown}… ({len(text) - limit} more characters)"
+
+
+def _shown(char: str) -> str:
+    return char if char.isprintable() else _escape(char)
 
 
 def _escape(char: str) -> str:

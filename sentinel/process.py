@@ -72,6 +72,8 @@ def log_to_stderr(*, verbose: bool) -> None:
 def main(program: str, parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     """Parse `arguments`, call the chosen command's `run(args) -> int` and render its error."""
     args = parser.parse_args(arguments)
+    # gRPC's own log is for its developers; what a person needs to know is in our error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         status: int = args.run(args)
     except errors.SentinelError as error:

@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from sentinel.domain import (
     MAX_COMMANDS,
+    MAX_GROWTH,
     Admission,
     AgentStatus,
     AuditRecord,
@@ -27,6 +28,7 @@ from sentinel.domain import (
     Command,
     CommandResult,
     Count,
+    Growth,
     HexDigest,
     Id,
     Incident,
@@ -38,7 +40,10 @@ from sentinel.domain import (
     Number,
     Report,
     Sample,
+    Severity,
     Signature,
+    SignedNote,
+    State,
     Summary,
     Text,
     Value,
@@ -53,6 +58,11 @@ OPERATOR_MESSAGE_BYTES = 4 * 1024 * 1024
 
 # A decision is for now: terminal, hub and node know one longest life of a statement.
 DECISION_LIFE_MS = 15 * 60_000
+# How far clocks may differ: a statement from further in the future is not believed.
+SKEW_MS = 60_000
+
+# The sizes of the checkpoints that sentinel-agent and sentinel-exec have seen last; 0 for none.
+Seen = Annotated[tuple[Count, ...], Meta(max_length=2)]
 
 # ---------------------------------------------------------------- node -> hub
 
@@ -65,6 +75,7 @@ class Attach(Value, frozen=True, kw_only=True):
     mode: Mode
     boot_ms: Millis
     sent_ms: Millis
+    seen: Seen = ()
 
 
 class Heartbeat(Value, frozen=True, kw_only=True):
@@ -72,6 +83,7 @@ class Heartbeat(Value, frozen=True, kw_only=True):
 
     sent_ms: Millis
     gauges: Annotated[tuple[Sample, ...], Meta(max_length=32)] = ()
+    seen: Seen = ()
     spooled: Count = 0  # letters waiting in the outbox
     refused: Count = 0  # letters that the hub has refused since the node started
 
@@ -110,6 +122,18 @@ class Finished(Value, frozen=True, kw_only=True):
     at_ms: Millis
 
 
+class Alarm(Value, frozen=True, kw_only=True):
+    """The node has seen the hub's log rolled back or forked, and runs nothing any more."""
+
+    check: Name  # "checkpoint.rollback" or "checkpoint.fork"
+    reason: Line
+    kept: (
+        SignedNote  # the last checkpoint that held, and the one that does not go with it: together
+    )
+    shown: SignedNote  # they prove that the hub's key signed two logs
+    at_ms: Millis
+
+
 class Letter(Value, frozen=True, kw_only=True):
     """A message that must arrive once: exactly one of the fields after `id` is set."""
 
@@ -120,6 +144,7 @@ class Letter(Value, frozen=True, kw_only=True):
     ran: Ran | None = None
     finished: Finished | None = None
     verification: Verification | None = None
+    alarm: Alarm | None = None
 
 
 class Goodbye(Value, frozen=True, kw_only=True):
@@ -157,12 +182,20 @@ class Receipt(Value, frozen=True, kw_only=True):
     reason: Line = ""
 
 
+class Witness(Value, frozen=True, kw_only=True):
+    """What the hub's log is now, with the proof that it has only grown since what the node has seen."""
+
+    checkpoint: SignedNote
+    growth: Annotated[tuple[Growth, ...], Meta(max_length=MAX_GROWTH)] = ()
+
+
 class HubMessage(Value, frozen=True, kw_only=True):
     """What the hub says to a node: exactly one field is set."""
 
     hello: Hello | None = None
     receipt: Receipt | None = None
     bundle: Bundle | None = None
+    witness: Witness | None = None
 
 
 # ---------------------------------------------------------------- enrolment
@@ -191,16 +224,59 @@ class RenewRequest(Value, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- operators
 
 
+@unique
+class Field(StrEnum):
+    """What of an incident can be searched; a column of the list."""
+
+    ID = "id"
+    HOST = "host"
+    KIND = "kind"
+    SEVERITY = "severity"
+    STATE = "state"
+    VERDICT = "verdict"
+    EVIDENCE = "evidence"
+
+
+class Match(Value, frozen=True, kw_only=True):
+    """The field holds these parts in this order, in lower case, with anything in between."""
+
+    field: Field
+    parts: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+
+
+class Term(Value, frozen=True, kw_only=True):
+    """One of the matches holds; or, negated, none does. No match at all never holds."""
+
+    any_of: Annotated[tuple[Match, ...], Meta(max_length=32)]
+    negated: bool = False
+
+
+class Place(Value, frozen=True, kw_only=True):
+    """Where an incident stood in the urgent order when it was read; it may have moved since."""
+
+    state: State
+    severity: Severity
+    id: Id
+
+
 class ListRequest(Value, frozen=True, kw_only=True):
-    """One page of incidents, newest first; `before` is the last id of the page before."""
+    """One page of incidents: newest first from `before` (the last id of the page before) on.
+
+    With `urgent` they come as a person should look at them (whose turn, how severe, newest first), on
+    from `place`, or with `up` the ones just above it; without a `place` from that end of the list.
+    """
 
     open_only: bool = True
     before: Id | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
+    urgent: bool = False
+    up: bool = False
+    place: Place | None = None
+    terms: Annotated[tuple[Term, ...], Meta(max_length=16)] = ()
 
 
 class Page(Value, frozen=True, kw_only=True):
-    """A page of summaries; `revision` is what a Watch should start from."""
+    """A page in the list's order; `more` lie beyond it; a Watch should start from `revision`."""
 
     summaries: Annotated[tuple[Summary, ...], Meta(max_length=500)]
     revision: Count
@@ -281,6 +357,54 @@ class ReviseRequest(Value, frozen=True, kw_only=True):
     commands: Annotated[tuple[Command, ...], Meta(max_length=MAX_COMMANDS)]
 
 
+class ChallengeRequest(Value, frozen=True, kw_only=True):
+    """Asks for a challenge to log in with."""
+
+
+Keys = Annotated[tuple[Name, ...], Meta(max_length=64)]
+
+
+class LoginChallenge(Value, frozen=True, kw_only=True):
+    """What a login must quote, once and soon; `keys` are the fingerprints that may sign the caller's."""
+
+    challenge: Nonce
+    site: Name
+    serial: Name  # of the certificate that the caller shows
+    keys: Keys
+
+
+class LoginStatement(Value, frozen=True, kw_only=True):
+    """What a person signs to log in; its canonical bytes travel in LoginRequest.
+
+    `authority` is the digest of the CA certificate that the person's program believes, so that what
+    one hub was told is of no use at another.
+    """
+
+    challenge: Nonce
+    site: Name
+    authority: HexDigest
+    serial: Name
+    operator: Name
+
+
+class LoginRequest(Value, frozen=True, kw_only=True):
+    """A login: the exact bytes of a LoginStatement, and who signed them."""
+
+    statement: Annotated[str, Meta(max_length=2048)]
+    signature: Signature
+
+
+class Session(Value, frozen=True, kw_only=True):
+    """What the caller may do now, and until when; `token` goes with every further call."""
+
+    token: Nonce
+    operator: Name
+    role: Name
+    groups: Annotated[tuple[Name, ...], Meta(max_length=64)]  # may decide for; empty: every host
+    keys: Keys  # fingerprints that may sign the caller's decisions
+    expires_ms: Millis
+
+
 class AgentsRequest(Value, frozen=True, kw_only=True):
     """All nodes."""
 
@@ -313,6 +437,8 @@ class StatusRequest(Value, frozen=True, kw_only=True):
 
 # RPC name -> (request, reply, the reply is a stream). `sentinel.pb.Operators` in the .proto files.
 OPERATORS: dict[str, tuple[type[Value], type[Value], bool]] = {
+    "Challenge": (ChallengeRequest, LoginChallenge, False),
+    "Login": (LoginRequest, Session, False),
     "Status": (StatusRequest, HubStatus, False),
     "List": (ListRequest, Page, False),
     "Get": (GetRequest, Incident, False),

@@ -8,19 +8,24 @@ unnoticed, and `bdp_probe` costs 41 % of the hub's processor time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias, TypeVar
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio
+import msgspec
 
-from sentinel import errors, protocol, wire
-from sentinel.domain import Value
-from sentinel.trust import x509
+from sentinel import canonical, errors, protocol, wire
+from sentinel.domain import Signature, Value
+from sentinel.trust import identity, signers, x509
 
 V = TypeVar("V", bound=Value)
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 Handler: TypeAlias = "grpc.GenericRpcHandler[bytes, bytes]"
+
+LOGIN_S = 10.0
 
 # What gRPC itself lets in. Our own limits are lower; in between, a message is refused by name and the
 # stream lives on, beyond it gRPC ends the stream.
@@ -52,11 +57,15 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 
 
 def channel(address: str, authority: bytes, pair: x509.Pair | None) -> grpc.aio.Channel:
-    """Return a TLS channel to the hub at `address`; without a `pair` only enrolment will answer."""
+    """Return a TLS channel to the hub at `address`; without a `pair` only enrolment will answer.
+
+    Who answers must be the hub of this CA's site, whatever its address: see `x509.hub_name`.
+    """
     credentials = grpc.ssl_channel_credentials(
         authority, pair.key if pair else None, pair.certificate if pair else None
     )
-    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+    name = [("grpc.ssl_target_name_override", x509.hub_name(authority))]
+    return grpc.aio.secure_channel(address, credentials, options=[*CHANNEL_OPTIONS, *name])
 
 
 def server() -> grpc.aio.Server:
@@ -92,6 +101,28 @@ def listen(
         ) from None
 
 
+def listen_unix(
+    target: grpc.aio.Server, path: Path, pair: Callable[[], x509.Pair], authority: bytes
+) -> None:
+    """Bind `target` to the Unix socket at `path` too, for the owner's group: the same TLS, no port.
+
+    Raises PeerError where it cannot be bound.
+    """
+    if not path.parent.is_dir():
+        raise errors.PeerError(f"cannot listen on {path}: {path.parent} is not a directory")
+    listen(target, f"unix:{path}", pair, authority)
+    path.chmod(0o660)
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a person's program says it is: what its identity folder holds, and nothing from the hub."""
+
+    name: str
+    site: str
+    serial: str
+    authority: bytes  # the CA's certificate, PEM
+
+
 class Caller(Value, frozen=True, kw_only=True):
     """Who TLS says is calling: the identity in the certificate and the certificate's serial."""
 
@@ -120,10 +151,20 @@ def caller(context: Context) -> Caller:
     )
 
 
+SESSION_KEY = "sentinel-session"  # of the metadata
+
+
+def session_token(context: Context) -> str:
+    """Return the token of the session that the caller says it has, or an empty text."""
+    found = [value for key, value in context.invocation_metadata() or () if key == SESSION_KEY]
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else ""
+
+
 _STATUS: list[tuple[type[errors.SentinelError], grpc.StatusCode]] = [
     (errors.ConflictError, grpc.StatusCode.ABORTED),
     (errors.OperatorError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.WireError, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.LoginError, grpc.StatusCode.UNAUTHENTICATED),
     (errors.PeerError, grpc.StatusCode.PERMISSION_DENIED),
     (errors.SentinelError, grpc.StatusCode.UNAVAILABLE),
 ]
@@ -145,7 +186,9 @@ def rejected(error: grpc.aio.AioRpcError, address: str) -> errors.SentinelError:
             return errors.ConflictError(what, hint=hint)
         case grpc.StatusCode.FAILED_PRECONDITION | grpc.StatusCode.INVALID_ARGUMENT:
             return errors.OperatorError(what, hint=hint)
-        case grpc.StatusCode.PERMISSION_DENIED | grpc.StatusCode.UNAUTHENTICATED:
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return errors.LoginError(what, hint=hint)
+        case grpc.StatusCode.PERMISSION_DENIED:
             return errors.PeerError(what, hint=hint)
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED:
             return errors.PeerError(
@@ -157,13 +200,30 @@ def rejected(error: grpc.aio.AioRpcError, address: str) -> errors.SentinelError:
             return errors.PeerError(f"the hub at {address} answered {code.name}: {what}", hint=hint)
 
 
-class OperatorsClient:
-    """The operators' service, seen from the terminal and from scripts: values in, values out."""
+class Hand(Protocol):
+    """What signs for a person: `sshagent.Agent`."""
 
-    def __init__(self, connection: grpc.aio.Channel, address: str) -> None:
-        """Speak over `connection`; `address` is only for messages to people."""
+    def sign_with(self, fingerprints: Collection[str], data: bytes, namespace: str) -> str:
+        """Return the armoured signature by one of the keys; it may wait for the person."""
+
+
+class OperatorsClient:
+    """The operators' service, seen from the terminal and from scripts: values in, values out.
+
+    It logs in by itself, whenever the hub asks for it, and signs a decision that is not signed yet:
+    the very bytes of the statement that it is given.
+    """
+
+    def __init__(
+        self, connection: grpc.aio.Channel, address: str, person: Person, hand: Hand
+    ) -> None:
+        """Speak over `connection` for `person`; `address` is only for messages to people."""
         self._channel = connection
         self._address = address
+        self._person = person
+        self._hand = hand
+        self._session: protocol.Session | None = None
+        self._logging_in = asyncio.Lock()
         self._by_request = {
             request: (f"/{protocol.OPERATORS_SERVICE}/{name}", reply)
             for name, (request, reply, _) in protocol.OPERATORS.items()
@@ -174,26 +234,29 @@ class OperatorsClient:
 
         Raises OperatorError (with ConflictError) where the hub refuses, PeerError where it is away.
         """
-        path, reply = self._by_request[type(request)]
+        session = await self._in_session(None)
+        if isinstance(request, protocol.DecideRequest) and not request.signatures:
+            request = await self._signed(request, session)
         try:
-            data = await self._channel.unary_unary(path, None, None)(
-                wire.encode(request), timeout=timeout_s
-            )
-        except grpc.aio.AioRpcError as error:
-            raise rejected(error, self._address) from None
-        return wire.decode(reply, data, limit=protocol.OPERATOR_MESSAGE_BYTES)
+            return await self._ask(request, timeout_s, session)
+        except errors.LoginError:
+            return await self._ask(request, timeout_s, await self._in_session(session))
 
     async def watch(self, since: int) -> AsyncIterator[protocol.Update]:
         """Yield every update after revision `since`, until the connection ends (PeerError)."""
         path, _ = self._by_request[protocol.WatchRequest]
+        session = await self._in_session(None)
         stream = self._channel.unary_stream(path, None, None)(
-            wire.encode(protocol.WatchRequest(since=since))
+            wire.encode(protocol.WatchRequest(since=since)), metadata=_with(session)
         )
         try:
             async for data in stream:
                 yield wire.decode(protocol.Update, data, limit=protocol.OPERATOR_MESSAGE_BYTES)
         except grpc.aio.AioRpcError as error:
-            raise rejected(error, self._address) from None
+            failure = rejected(error, self._address)
+            if isinstance(failure, errors.LoginError):
+                self._session = None
+            raise failure from None
         finally:
             stream.cancel()
         raise errors.PeerError(f"the hub at {self._address} closed the stream")
@@ -201,6 +264,71 @@ class OperatorsClient:
     async def close(self) -> None:
         """Close the connection."""
         await self._channel.close(None)
+
+    async def _ask(
+        self, request: Value, timeout_s: float, session: protocol.Session | None
+    ) -> Value:
+        path, reply = self._by_request[type(request)]
+        try:
+            data = await self._channel.unary_unary(path, None, None)(
+                wire.encode(request), timeout=timeout_s, metadata=_with(session)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise rejected(error, self._address) from None
+        return wire.decode(reply, data, limit=protocol.OPERATOR_MESSAGE_BYTES)
+
+    async def _in_session(self, over: protocol.Session | None) -> protocol.Session:
+        """Return the session, a new one where there is none or it is the one that is `over`."""
+        async with self._logging_in:
+            if self._session is None or self._session is over:
+                self._session = await self._login()
+            return self._session
+
+    async def _login(self) -> protocol.Session:
+        asked = await self._ask(protocol.ChallengeRequest(), LOGIN_S, None)
+        challenge = cast("protocol.LoginChallenge", asked)
+        # What is signed names what this program believes, not what the hub says that it is.
+        statement = canonical.encode(
+            protocol.LoginStatement(
+                challenge=challenge.challenge,
+                site=self._person.site,
+                authority=canonical.digest(self._person.authority),
+                serial=self._person.serial,
+                operator=self._person.name,
+            )
+        )
+        signature = await self._sign(challenge.keys, statement, signers.LOGIN)
+        request = protocol.LoginRequest(statement=statement.decode(), signature=signature)
+        return cast("protocol.Session", await self._ask(request, LOGIN_S, None))
+
+    async def _signed(
+        self, request: protocol.DecideRequest, session: protocol.Session
+    ) -> protocol.DecideRequest:
+        signature = await self._sign(session.keys, request.statement.encode(), signers.DECISION)
+        return msgspec.structs.replace(request, signatures=(signature,))
+
+    async def _sign(self, keys: tuple[str, ...], data: bytes, namespace: str) -> Signature:
+        """Let the person's hand sign, in a thread: a token may wait for its touch."""
+        sshsig = await asyncio.to_thread(self._hand.sign_with, keys, data, namespace)
+        return Signature(signer=self._person.name, sshsig=sshsig)
+
+
+def operators(credentials: identity.Credentials, hand: Hand, address: str = "") -> OperatorsClient:
+    """Return a client for the person whose identity folder `credentials` are; `hand` signs."""
+    where = address or credentials.address.hub
+    leaf = credentials.details
+    person = Person(
+        name=leaf.identity.name,
+        site=leaf.identity.site,
+        serial=leaf.serial,
+        authority=credentials.authority,
+    )
+    connection = channel(where, credentials.authority, credentials.pair)
+    return OperatorsClient(connection, where, person, hand)
+
+
+def _with(session: protocol.Session | None) -> tuple[tuple[str, str], ...]:
+    return ((SESSION_KEY, session.token),) if session else ()
 
 
 async def enrol(

@@ -234,13 +234,20 @@ def _noting(context: Context, what: str) -> Context:
     return msgspec.structs.replace(context, incomplete=(*context.incomplete, line)[:16])
 
 
+def _own(labels: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in labels.items() if name.startswith("sentinel.")}
+
+
 def _fit(context: Context) -> Context:
     """Return `context` cut to MAX_BYTES: the end of each list goes first, and that is said."""
     fitted = context
     for field in ("logs", "changes", "files", "filesystems", "processes", "labels"):
         while len(canonical.encode(fitted)) > MAX_BYTES and getattr(fitted, field):
             kept = getattr(fitted, field)
-            half = {} if field == "labels" else kept[: len(kept) // 2]
+            # Which rules are for this host stands in its labels: those stay.
+            half = _own(kept) if field == "labels" else kept[: len(kept) // 2]
+            if half == kept:
+                break
             fitted = msgspec.structs.replace(fitted, **{field: half})
     if fitted is not context:
         note = f"the end of some lists: the picture was over {MAX_BYTES} bytes"

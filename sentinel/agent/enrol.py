@@ -8,17 +8,18 @@ from pathlib import Path
 import grpc.aio
 
 from sentinel import errors, process, protocol, rpc, wire
-from sentinel.trust import identity, x509
+from sentinel.trust import checkpoint, identity, signers, x509
 from sentinel.trust.identity import Credentials
 
 log = logging.getLogger(__name__)
 
 
-async def join(text: str, state: Path) -> Credentials:
-    """Spend the invite in `text` and write this host's identity into `state`.
+async def join(text: str, state: Path, roots: Path) -> Credentials:
+    """Spend the invite in `text`: write this host's identity into `state`, what it believes into `roots`.
 
-    Raises ConfigError where the host is enrolled already or the invite is none, PeerError where the hub
-    is away or refuses the token. Nothing is written unless everything was.
+    Raises ConfigError where the host is enrolled already, the invite is none or would change what the
+    host believes, PeerError where the hub is away or refuses the token. Nothing is written before the hub
+    has answered, and the identity last: without it the host is not enrolled.
     """
     if (state / identity.IDENTITY).exists():
         raise errors.ConfigError(
@@ -26,14 +27,18 @@ async def join(text: str, state: Path) -> Credentials:
             hint=f"remove {state / identity.IDENTITY} first if this host is to be enrolled anew",
         )
     invite = identity.read_invite(text)
+    signers.parse(invite.allowed_signers, "allowed_signers of the invite")
+    if invite.checkpoint_key:
+        checkpoint.parse_key(invite.checkpoint_key, "checkpoint_key of the invite")
+    identity.check_roots(roots, invite)
     key = x509.new_key()
     request = protocol.JoinRequest(token=invite.token, csr=x509.request(key).decode())
     answer = await rpc.enrol(invite.address.enrol, invite.ca.encode(), request)
-    certificate = answer.certificate.encode()
-    found = x509.check(certificate, invite.ca.encode(), process.now_ms())
+    pair = x509.Pair(key=key, certificate=answer.certificate.encode())
+    found = x509.check(pair, invite.ca.encode(), process.now_ms())
     if found.identity.name != invite.host or found.identity.role is not x509.Role.AGENT:
         raise errors.PeerError(f"the hub issued a certificate for {found.identity.uri}")
-    pair = x509.Pair(key=key, certificate=certificate)
+    identity.save_roots(roots, invite)
     identity.save(state, pair, invite.ca.encode(), invite.address)
     return identity.load(state, process.now_ms())
 
@@ -53,10 +58,9 @@ async def renew(state: Path, credentials: Credentials, address: str) -> None:
         except grpc.aio.AioRpcError as error:
             raise rpc.rejected(error, address) from None
     answer = wire.decode(protocol.Certificate, data, limit=protocol.HUB_MESSAGE_BYTES)
-    certificate = answer.certificate.encode()
-    found = x509.check(certificate, credentials.authority, process.now_ms())
+    pair = x509.Pair(key=key, certificate=answer.certificate.encode())
+    found = x509.check(pair, credentials.authority, process.now_ms())
     if found.identity != credentials.details.identity:
         raise errors.PeerError(f"the hub renewed us as {found.identity.uri}: not taken")
-    pair = x509.Pair(key=key, certificate=certificate)
     identity.save(state, pair, credentials.authority, credentials.address)
     log.info("certificate renewed", extra={"action": "certificate_renewed"})

@@ -297,11 +297,17 @@ class _Work:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                env=self._environment,
+                env={**self._environment, **_assigned(command)},
                 cwd="/",
                 umask=0o077,
                 start_new_session=True,
             )
+
+
+def _assigned(command: Simple) -> dict[str, str]:
+    """Return what stands before a command as `NAME=value`; the policy has judged it."""
+    parts = (word.value.partition("=") for word in command.environment)
+    return {name: value for name, _, value in parts}
 
 
 def _status(stages: Sequence[Process]) -> int:

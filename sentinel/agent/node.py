@@ -2,7 +2,7 @@
 
     senses   sample -> detect -> capture -> outbox           (and verify what was executed)
     link     outbox -> hub, plans <- hub                     (`transport`)
-    hands    plan -> admit -> execute -> outbox
+    hands    plan -> admit -> sentinel-exec (admit, execute) -> outbox
 
 Every step that must not be lost is one transaction of the store together with the letter that reports
 it, so that a crash between any two lines leaves either nothing or the step and its letter.
@@ -18,8 +18,22 @@ import secrets
 import time
 from pathlib import Path
 
+import msgspec
+
 from sentinel import __version__, config, errors, process, protocol
-from sentinel.agent import admit, capture, detect, enrol, hands, rules, transport
+from sentinel.agent import (
+    admit,
+    capture,
+    detect,
+    enrol,
+    gate,
+    handover,
+    hands,
+    rules,
+    transport,
+    witness,
+)
+from sentinel.agent.admit import Admitted, Refused
 from sentinel.agent.detect import Clear, Detector
 from sentinel.agent.pressure import PressureTrigger
 from sentinel.agent.sample import HostSampler, ProcessSampler
@@ -37,9 +51,10 @@ from sentinel.domain import (
     Verification,
 )
 from sentinel.ids import uuid7
+from sentinel.policy import validate
 from sentinel.policy.rules import Policy
 from sentinel.protocol import Finish, Letter
-from sentinel.trust import identity, x509
+from sentinel.trust import checkpoint, identity, x509
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +62,9 @@ NEAR_S = 0.25  # between two rounds of readings while something is near its limi
 CAPTURE_S = 2
 RETRY_S = 1.0  # before a full disk is tried again
 RENEWAL_CHECK_S = 3600
-BUNDLES = 8  # plans that wait for the hands; the hub sends what did not fit again
+BUNDLES = 128  # plans that wait for the hands; the hub sends what did not fit again
 GAUGES = 32
+ANSWER_S = 30.0  # for sentinel-exec to say something beyond the time that a command has
 
 
 def new_challenge() -> str:
@@ -56,13 +72,31 @@ def new_challenge() -> str:
     return secrets.token_hex(16)
 
 
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an agent's files are. `config` is None where every default holds."""
+
+    state: Path
+    roots: Path
+    config: Path | None
+    exec_socket: Path | None  # of systemd; None: sentinel-exec is a child of the agent
+
+    def executor(self, host: str) -> handover.Executor:
+        """Return where each plan gets its sentinel-exec; a child reads the very same files."""
+        words = ["--state", str(self.state), "--roots", str(self.roots), "--host", host]
+        if self.config is not None:
+            words += ["--config", str(self.config)]
+        return handover.Executor(self.exec_socket, words)
+
+
 class Agent:
     """The agent of one host."""
 
-    def __init__(self, settings: AgentSettings, state: Path, store: Store, policy: Policy) -> None:
+    def __init__(
+        self, settings: AgentSettings, places: Places, store: Store, policy: Policy
+    ) -> None:
         """Wire everything; nothing runs yet. Raises ConfigError or PeerError where a file is wrong."""
         self._settings = settings
-        self._state = state
+        self._state = state = places.state
         self._store = store
         self._policy = policy
         self._credentials = identity.load(state, process.now_ms())
@@ -86,18 +120,14 @@ class Agent:
                 attach=self._attach,
                 heartbeat=self._heartbeat,
                 bundle=self._take,
+                witness=self._see,
                 credentials=lambda: identity.load(state, process.now_ms()),
             ),
             settings.hub,
         )
-        self._gate = admit.Node(
-            host=self._host,
-            mode=settings.mode,
-            policy=policy,
-            store=store,
-            own_pids=frozenset({os.getpid()}),
-            verifier=lambda _, __: frozenset(),
-        )
+        self._executor = places.executor(self._host)
+        own = frozenset({os.getpid()})
+        self._gate = gate.node(settings, places.roots, self._host, policy, store, own)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take up what a restart left, say ready, and work until `stop`."""
@@ -113,12 +143,14 @@ class Agent:
                     self._renew(),
                 )
             ]
-            log.info("agent of %s, mode %s", self._host, self._settings.mode.value)
+            mode = self._settings.mode.value
+            log.info("agent of %s, mode %s, policy %s", self._host, mode, self._policy.digest)
             process.notify("READY=1")
             await stop.wait()
             process.notify("STOPPING=1")
             for worker in workers:
                 worker.cancel()
+        await self._executor.close()
 
     # ------------------------------------------------------------ after a restart
 
@@ -129,6 +161,10 @@ class Agent:
             self._events[_key(report.anomaly)] = report.event
         for incident, recovery, started_ms in self._store.verifications():
             self._verifiers.append(Verifier(incident, recovery, started_ms, gap_ms=self._gap_ms))
+        self._cut_short()
+
+    def _cut_short(self) -> None:
+        """Report the plans that were admitted and will not be ended by anybody."""
         for cut in self._store.interrupted():
             log.warning("plan of %s was cut short: not repeated", cut.bundle.incident)
             with self._store.transaction():
@@ -210,7 +246,8 @@ class Agent:
             now_ms,
             deadline_ns=time.monotonic_ns() + CAPTURE_S * 1_000_000_000,
             seen=self._table.seen,
-            labels=self._settings.labels,
+            labels=self._settings.labels
+            | validate.labels_of(self._settings.groups, self._settings.role),
         )
         report = Report(
             event=uuid7(now_ms),
@@ -225,6 +262,7 @@ class Agent:
             self._store.open_fault(report)
             self._put(report=report)
         self._events[_key(anomaly)] = report.event
+        await self._make_ready()
         log.warning(
             "%s: %s at %d", anomaly.rule, anomaly.subject or "host", anomaly.value,
             extra={"action": "anomaly"},
@@ -244,8 +282,45 @@ class Agent:
 
     # ------------------------------------------------------------ hands
 
+    def _see(self, shown: protocol.Witness) -> None:
+        """Hold what the hub's log is against what it was; raise an alarm where that cannot be."""
+        key = self._gate.log_key
+        if key is None or self._store.alarm():
+            return
+        first = self._store.last_checkpoint() is None
+        try:
+            witness.follow(shown.checkpoint, shown.growth, key, self._store, now=True)
+        except errors.SignatureError as error:
+            log.error("the hub's log: %s", error.what, extra={"action": error.check})
+            if error.check in witness.ALARMS:
+                self._alarm(error, shown.checkpoint)
+            return
+        if first:
+            log.info(
+                "witness of the log %s from its record %d on",
+                key.name, witness.note_size(shown.checkpoint),
+                extra={"action": "witness"},
+            )  # fmt: skip
+
+    def _alarm(self, error: errors.SignatureError, shown: str) -> None:
+        """Keep the alarm with the letter that tells of it: from now on nothing runs here."""
+        with self._store.transaction():
+            self._store.raise_alarm(error.check, f"{error.what}; {error.hint}")
+            self._put(
+                alarm=protocol.Alarm(
+                    check=error.check,
+                    reason=errors.printable(error.what, 900),
+                    kept=self._store.last_checkpoint() or "",
+                    shown=shown,
+                    at_ms=process.now_ms(),
+                )
+            )
+        self._link.nudge()
+
     async def _take(self, bundle: Bundle) -> None:
         """Queue a plan. One that does not fit is sent again on the next connection."""
+        if bundle.log is not None:
+            self._see(protocol.Witness(checkpoint=bundle.log.checkpoint, growth=bundle.log.growth))
         with contextlib.suppress(asyncio.QueueFull):
             self._bundles.put_nowait(bundle)
 
@@ -255,50 +330,99 @@ class Agent:
             bundle = await self._bundles.get()
             if self._store.knows(bundle):
                 continue  # sent again because our answer is still on its way
-            admitted = self._admit(bundle)
+            asked = gate.ask(bundle, self._gate, process.now_ms())
+            if isinstance(asked, Refused):
+                self._refuse(bundle, asked)
+            else:
+                await self._hand_over(asked)
             self._link.nudge()
-            if admitted is not None:
-                await self._execute(admitted)
 
-    def _admit(self, bundle: Bundle) -> admit.Admitted | None:
-        """Ask the gate; its answer and the spent challenge are one step."""
+    async def _hand_over(self, asked: Admitted) -> None:
+        """Give a plan to sentinel-exec and keep what it says; where it fails, say what became of it."""
+        try:
+            async with await self._executor.connect() as link:
+                if not self._bundles.empty():
+                    await self._make_ready()  # it loads while this one runs
+                await self._follow(asked, link)
+        except (errors.NodeError, errors.PeerError) as error:
+            log.error("%s (%s)", error.what, error.hint, extra={"action": "exec_failed"})
+            if not self._store.executing(asked.plan.incident):
+                self._refuse(asked.bundle, Refused(check="exec.failed", reason=error.what))
+            self._cut_short()
+
+    async def _make_ready(self) -> None:
+        """Have a sentinel-exec ready for the next plan. Where there is none, the plan will say so."""
+        try:
+            await self._executor.prepare()
+        except errors.NodeError as error:
+            self._say_once(error.what)
+
+    async def _follow(self, asked: Admitted, link: handover.Connection) -> None:
+        """Put every word of sentinel-exec on record, and let it go on only then."""
+        bundle, event = asked.bundle, asked.statement.event
+        # The report is kept under its first challenge; people quoted the present one.
+        challenge = asked.statement.challenge
+        report = msgspec.structs.replace(asked.report, challenge=challenge)
+        await link.send(handover.Order(bundle=bundle, report=report))
+        within_s = ANSWER_S + max(command.timeout_s for command in asked.plan.commands)
+        word = await link.hear(within_s)
+        if not self._admitted(bundle, word.admission):
+            if word.admission is not None and not word.admission.admitted:
+                with contextlib.suppress(errors.PeerError):
+                    await link.go_on()  # that was all it had to say
+            return
+        while word.finish is None:
+            await link.go_on()
+            word = await link.hear(within_s)
+            if word.result is not None:
+                self._ran(bundle, word.result)
+                self._link.nudge()
+        with self._store.transaction():
+            self._finish(bundle, event, word.finish)
+        with contextlib.suppress(errors.PeerError):
+            await link.go_on()
+
+    def _admitted(self, bundle: Bundle, said: Admission | None) -> bool:
+        """Keep the answer of sentinel-exec; where it admits, our own gate must admit too, and spends."""
+        if said is None:
+            raise errors.WireError("sentinel-exec began without an answer")
+        if not said.admitted:
+            self._refuse(bundle, Refused(check=said.check, reason=said.reason))
+            return False
         now_ms = process.now_ms()
         with self._store.transaction():
             outcome = admit.admit(bundle, self._gate, now_ms)
-            admitted = outcome if isinstance(outcome, admit.Admitted) else None
-            refused = outcome if isinstance(outcome, admit.Refused) else None
-            self._put(
-                admission=Admission(
-                    incident=bundle.incident,
-                    admitted=admitted is not None,
-                    mode=admitted.mode if admitted else self._settings.mode,
-                    check=refused.check if refused else "",
-                    reason=errors.printable(refused.reason, 900) if refused else "",
-                    at_ms=now_ms,
-                )
-            )
-        if refused:
-            log.error(
-                "plan refused: %s: %s", refused.check, refused.reason, extra={"action": "refused"}
-            )
-        return admitted
-
-    async def _execute(self, admitted: admit.Admitted) -> None:
-        bundle = admitted.bundle
-
-        def tell(result: CommandResult) -> None:
-            with self._store.transaction():
-                if result.outcome is Outcome.RUNNING:
-                    self._store.begin_command(bundle.incident, result.index)
-                else:
-                    self._store.end_command(bundle.incident)
-                self._put(ran=protocol.Ran(incident=bundle.incident, result=result))
-            self._link.nudge()
-
-        finish = await hands.run_plan(admitted, self._policy, tell, clock=process.now_ms)
-        with self._store.transaction():
-            self._finish(bundle, admitted.statement.event, finish)
+            if isinstance(outcome, Admitted):
+                if bundle.log is not None:
+                    self._store.note_handed(checkpoint.parse(bundle.log.checkpoint).size)
+                answer = msgspec.structs.replace(said, incident=bundle.incident, at_ms=now_ms)
+                self._put(admission=answer)
+        if isinstance(outcome, Refused):
+            self._refuse(bundle, outcome)
         self._link.nudge()
+        return isinstance(outcome, Admitted)
+
+    def _refuse(self, bundle: Bundle, refused: Refused) -> None:
+        reason = errors.printable(refused.reason, 900)
+        self._put(
+            admission=Admission(
+                incident=bundle.incident,
+                admitted=False,
+                mode=self._settings.mode,
+                check=refused.check,
+                reason=reason,
+                at_ms=process.now_ms(),
+            )
+        )
+        log.error("plan refused: %s: %s", refused.check, reason, extra={"action": "refused"})
+
+    def _ran(self, bundle: Bundle, result: CommandResult) -> None:
+        with self._store.transaction():
+            if result.outcome is Outcome.RUNNING:
+                self._store.begin_command(bundle.incident, result.index)
+            else:
+                self._store.end_command(bundle.incident)
+            self._put(ran=protocol.Ran(incident=bundle.incident, result=result))
 
     def _finish(self, bundle: Bundle, event: str, finish: Finish) -> None:
         """End a plan: a fresh challenge, and unless nothing was run, the watch for recovery."""
@@ -328,6 +452,7 @@ class Agent:
             mode=self._settings.mode,
             boot_ms=self._boot_ms,
             sent_ms=process.now_ms(),
+            seen=self._store.seen(),
         )
 
     def _heartbeat(self) -> protocol.Heartbeat:
@@ -336,6 +461,7 @@ class Agent:
             gauges=self._samples[:GAUGES],
             spooled=self._store.waiting(),
             refused=self._store.refused(),
+            seen=self._store.seen(),
         )
 
     async def _renew(self) -> None:

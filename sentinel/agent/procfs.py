@@ -119,7 +119,7 @@ def parse_mounts(data: bytes) -> tuple[Mount, ...]:
                     left[2].decode("ascii", "replace"),
                     _plain(left[3]),
                     _plain(left[4]),
-                    left[5],
+                    right[2] if len(right) > 2 else left[5],
                     right[0].decode("ascii", "replace"),
                     _plain(right[1]),
                 )

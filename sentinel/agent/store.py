@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,12 +27,14 @@ from sentinel.protocol import AGENT_MESSAGE_BYTES, Letter
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 3
 RESERVE_BYTES = 4 << 20
 APPLICATION = 0x53454E54  # "SENT": the file is ours
 LIMIT = 4 * AGENT_MESSAGE_BYTES  # canonical JSON is larger than the protobuf of the same letter
 LETTER_BYTES = 64 << 20
 REFUSED_KEPT = 1000  # a hub that refuses everything must not fill the disk
+USES_KEPT_MS = 8 * 86_400_000  # longer than any limit of a rule looks back
+CHECKPOINTS_KEPT = 256  # plans on their way name one of them
 CLEARED_KEPT = 256  # reports of faults that are over; without its report a plan can only be refused
 LOCK_S = 5.0  # how long to wait for an agent that is just ending
 
@@ -66,12 +68,41 @@ CREATE TABLE execution (
     running INTEGER,
     ended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE rule_use (
+    rule TEXT NOT NULL,
+    uses INTEGER NOT NULL,
+    argv TEXT NOT NULL,
+    event TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE checkpoint (
+    size INTEGER PRIMARY KEY,
+    note TEXT NOT NULL,
+    handed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE alarm (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
 CREATE TABLE verification (
     incident TEXT PRIMARY KEY,
     recovery BLOB NOT NULL,
     started_ms INTEGER NOT NULL
 ) STRICT;
 """
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """That an admitted plan uses a rule which has limits. `argv` is the digest of the command's tree."""
+
+    rule: str
+    uses: int
+    argv: str
+    event: str
+    live: bool  # False: a rehearsal
+    at_ms: int
 
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
@@ -328,7 +359,11 @@ class Store:
     def knows(self, bundle: Bundle) -> bool:
         """Say whether exactly this bundle was admitted before, so that it needs no second answer."""
         rows = self._rows("SELECT bundle FROM execution WHERE incident = ?", bundle.incident)
-        return bool(rows) and rows[0][0] == canonical.encode(bundle)
+        if not rows:
+            return False
+        # The proof that it is on record is made anew each time it is sent.
+        kept = canonical.decode(Bundle, rows[0][0], limit=LIMIT)
+        return msgspec.structs.replace(kept, log=None) == msgspec.structs.replace(bundle, log=None)
 
     def interrupted(self) -> tuple[Interrupted, ...]:
         """Return the plans that were admitted and not ended: asked once, at start."""
@@ -338,6 +373,40 @@ class Store:
                 bundle=canonical.decode(Bundle, data, limit=LIMIT), event=event, begun=running
             )
             for data, event, running in rows
+        )
+
+    # ------------------------------------------------------------ uses of rules that have limits
+
+    def note(self, uses: Iterable[Use]) -> None:
+        """Keep what an admitted plan uses; forget what no limit looks back to."""
+        rows = [msgspec.structs.astuple(use) for use in uses]
+        if not rows:
+            return
+        with self.transaction():
+            oldest = rows[0][-1] - USES_KEPT_MS
+            self._db.execute("DELETE FROM rule_use WHERE at_ms < ?", (oldest,))
+            self._db.executemany("INSERT INTO rule_use VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def used(self, rule: str, after_ms: int, until_ms: int) -> tuple[int, int | None]:
+        """Return how often live plans of that time use `rule`, and when the last of them was admitted."""
+        ((count, last),) = self._rows(
+            "SELECT coalesce(sum(uses), 0), max(at_ms) FROM rule_use"
+            " WHERE rule = ? AND live AND at_ms > ? AND at_ms <= ?",
+            rule,
+            after_ms,
+            until_ms,
+        )
+        return int(count), last
+
+    def rehearsed(self, rule: str, argv: str, event: str) -> bool:
+        """Say whether that very command was rehearsed for that event."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM rule_use WHERE rule = ? AND argv = ? AND event = ? AND NOT live",
+                rule,
+                argv,
+                event,
+            )
         )
 
     # ------------------------------------------------------------ verifications
@@ -363,6 +432,61 @@ class Store:
             for incident, data, started in rows
         )
 
+    # ------------------------------------------------------------ the hub's log, as it was seen
+
+    def keep_checkpoint(self, size: int, note: str) -> None:
+        """Keep a checkpoint that held; the oldest are forgotten, but what sentinel-exec has seen last."""
+        with self.transaction():
+            self._db.execute("INSERT INTO checkpoint (size, note) VALUES (?, ?)", (size, note))
+            self._db.execute(
+                "DELETE FROM checkpoint WHERE size NOT IN"
+                " (SELECT size FROM checkpoint ORDER BY size DESC LIMIT ?)"
+                " AND size IS NOT (SELECT max(size) FROM checkpoint WHERE handed)",
+                (CHECKPOINTS_KEPT,),
+            )
+
+    def checkpoint(self, size: int) -> str | None:
+        """Return the checkpoint of that size, where one is kept."""
+        rows = self._rows("SELECT note FROM checkpoint WHERE size = ?", size)
+        return str(rows[0][0]) if rows else None
+
+    def last_checkpoint(self) -> str | None:
+        """Return the checkpoint of the largest size."""
+        rows = self._rows("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        return str(rows[0][0]) if rows else None
+
+    def note_handed(self, size: int) -> None:
+        """Note that sentinel-exec has seen the checkpoint of that size too."""
+        with self.transaction():
+            self._db.execute("UPDATE checkpoint SET handed = 1 WHERE size = ?", (size,))
+
+    def seen(self) -> tuple[int, ...]:
+        """Return the sizes that this program and sentinel-exec have seen last, 0 for none."""
+        ((last, handed),) = self._rows(
+            "SELECT coalesce(max(size), 0), coalesce(max(size) FILTER (WHERE handed), 0)"
+            " FROM checkpoint"
+        )
+        return last, handed
+
+    def raise_alarm(self, name: str, reason: str) -> bool:
+        """Keep an alarm about the log, until `forget_checkpoints`; False where there was one already."""
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT OR IGNORE INTO alarm VALUES (1, ?, ?)", (name, reason)
+            )
+        return cursor.rowcount == 1
+
+    def alarm(self) -> tuple[str, str] | None:
+        """Return the name and the reason of the alarm about the log, if there is one."""
+        rows = self._rows("SELECT name, reason FROM alarm")
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+    def forget_checkpoints(self) -> None:
+        """Forget the alarm and everything seen of the log: the next checkpoint begins anew."""
+        with self.transaction():
+            self._db.execute("DELETE FROM alarm")
+            self._db.execute("DELETE FROM checkpoint")
+
     # ------------------------------------------------------------ the file
 
     def _open(self) -> None:
@@ -386,12 +510,16 @@ class Store:
             raise StoreError(f"{self._path} is damaged: {found}", hint=_DAMAGED)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             self._rows(f"PRAGMA {pragma}")
+        if version == VERSION:
+            return
         with self.transaction():
-            if not made:
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            # An older version only lacks tables.
+            for statement in _SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS").split(
+                ";\n"
+            ):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return all rows of a query, or raise StoreError."""

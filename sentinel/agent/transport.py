@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 import msgspec
 
-from sentinel import errors, protocol, rpc, wire
+from sentinel import errors, human, process, protocol, rpc, wire
 from sentinel.agent.store import Store
 from sentinel.domain import Bundle
 from sentinel.trust.identity import Credentials
@@ -37,6 +37,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     attach: Callable[[], protocol.Attach]
     heartbeat: Callable[[], protocol.Heartbeat]
     bundle: Callable[[Bundle], Awaitable[None]]  # must return at once: it only queues
+    witness: Callable[[protocol.Witness], None]
     credentials: Callable[[], Credentials]  # read anew for each dial: they are renewed
 
 
@@ -102,6 +103,15 @@ class Link:
         if answer is None or answer.hello is None:
             raise errors.PeerError("the hub ended the stream without a Hello")
         self.connected = True
+        ahead_ms = process.now_ms() - answer.hello.now_ms
+        if abs(ahead_ms) > protocol.SKEW_MS // 2:
+            log.warning(
+                "this host's clock is %s %s the hub's: decisions are refused as too early or too late; set it"
+                " (timedatectl set-ntp true)",
+                human.duration(abs(ahead_ms)),
+                "ahead of" if ahead_ms > 0 else "behind",
+                extra={"action": "clock_skew"},
+            )
         log.info(
             "attached to %s (site %s)",
             errors.printable(answer.hello.version),
@@ -163,6 +173,8 @@ class Link:
                 window.release()
             elif message.bundle is not None:
                 await self._node.bundle(message.bundle)
+            elif message.witness is not None:
+                self._node.witness(message.witness)
 
     def _settle(self, receipt: protocol.Receipt) -> None:
         if not receipt.reason:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sentinel import human
 from sentinel.agent.detect import GAP_MS, RING, Run, Table
 from sentinel.domain import Recovery, Sample, Verification
 
@@ -46,7 +47,7 @@ class Verifier:
             self._take(0, now_ms)
         below = self._run.since_ms is not None
         if below and self._held_ms >= wanted.clear_for_ms:
-            reason = f"below {wanted.clear_below} for {self._held_ms} ms"
+            reason = f"below {self._level} for {human.duration(self._held_ms)}"
             gone = ", the process is gone" if wanted.subject in table.gone else ""
             return self._answer(True, reason + gone, now_ms)
         if now_ms - self._started_ms >= wanted.deadline_ms:
@@ -62,12 +63,18 @@ class Verifier:
     def _fault(self) -> str:
         """Return why the deadline has passed without recovery."""
         wanted = self.recovery
-        within = f"within {wanted.deadline_ms} ms"
+        within = f"within {human.duration(wanted.deadline_ms)}"
         if not self._seen:
             return f"no readings of the signal {within}: silence is not recovery"
         if self._seen[-1] < wanted.clear_below:
-            return f"below {wanted.clear_below} for {self._held_ms} of {wanted.clear_for_ms} ms {within}"
-        return f"still {self._seen[-1]}, not below {wanted.clear_below}, {within}"
+            held = f"{human.duration(self._held_ms)} of {human.duration(wanted.clear_for_ms)}"
+            return f"below {self._level} for {held}, {within}"
+        still = human.reading(wanted.metric, self._seen[-1])
+        return f"still {still}, not below {self._level}, {within}"
+
+    @property
+    def _level(self) -> str:
+        return human.reading(self.recovery.metric, self.recovery.clear_below)
 
     def _answer(self, recovered: bool, reason: str, now_ms: int) -> Verification:
         return Verification(

@@ -21,30 +21,34 @@ FINISH_ONE_FAILED: Finish
 FINISH_REHEARSED: Finish
 
 class Attach(_message.Message):
-    __slots__ = ("version", "policy", "mode", "boot_ms", "sent_ms")
+    __slots__ = ("version", "policy", "mode", "boot_ms", "sent_ms", "seen")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     BOOT_MS_FIELD_NUMBER: _ClassVar[int]
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
     version: str
     policy: str
     mode: _telemetry_pb2.Mode
     boot_ms: int
     sent_ms: int
-    def __init__(self, version: _Optional[str] = ..., policy: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., boot_ms: _Optional[int] = ..., sent_ms: _Optional[int] = ...) -> None: ...
+    seen: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, version: _Optional[str] = ..., policy: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., boot_ms: _Optional[int] = ..., sent_ms: _Optional[int] = ..., seen: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("sent_ms", "gauges", "spooled", "refused")
+    __slots__ = ("sent_ms", "gauges", "spooled", "refused", "seen")
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
     GAUGES_FIELD_NUMBER: _ClassVar[int]
     SPOOLED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
     sent_ms: int
     gauges: _containers.RepeatedCompositeFieldContainer[_telemetry_pb2.Sample]
     spooled: int
     refused: int
-    def __init__(self, sent_ms: _Optional[int] = ..., gauges: _Optional[_Iterable[_Union[_telemetry_pb2.Sample, _Mapping]]] = ..., spooled: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    seen: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, sent_ms: _Optional[int] = ..., gauges: _Optional[_Iterable[_Union[_telemetry_pb2.Sample, _Mapping]]] = ..., spooled: _Optional[int] = ..., refused: _Optional[int] = ..., seen: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Cleared(_message.Message):
     __slots__ = ("event", "observed", "at_ms")
@@ -78,8 +82,22 @@ class Finished(_message.Message):
     at_ms: int
     def __init__(self, incident: _Optional[str] = ..., event: _Optional[str] = ..., finish: _Optional[_Union[Finish, str]] = ..., challenge: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
+class Alarm(_message.Message):
+    __slots__ = ("check", "reason", "kept", "shown", "at_ms")
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    check: str
+    reason: str
+    kept: str
+    shown: str
+    at_ms: int
+    def __init__(self, check: _Optional[str] = ..., reason: _Optional[str] = ..., kept: _Optional[str] = ..., shown: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
 class Letter(_message.Message):
-    __slots__ = ("id", "report", "cleared", "admission", "ran", "finished", "verification")
+    __slots__ = ("id", "report", "cleared", "admission", "ran", "finished", "verification", "alarm")
     ID_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     CLEARED_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +105,7 @@ class Letter(_message.Message):
     RAN_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
+    ALARM_FIELD_NUMBER: _ClassVar[int]
     id: str
     report: _telemetry_pb2.Report
     cleared: Cleared
@@ -94,7 +113,8 @@ class Letter(_message.Message):
     ran: Ran
     finished: Finished
     verification: _plan_pb2.Verification
-    def __init__(self, id: _Optional[str] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., cleared: _Optional[_Union[Cleared, _Mapping]] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., ran: _Optional[_Union[Ran, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ...) -> None: ...
+    alarm: Alarm
+    def __init__(self, id: _Optional[str] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., cleared: _Optional[_Union[Cleared, _Mapping]] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., ran: _Optional[_Union[Ran, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("reason",)
@@ -136,15 +156,25 @@ class Receipt(_message.Message):
     reason: str
     def __init__(self, letter: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class Witness(_message.Message):
+    __slots__ = ("checkpoint", "growth")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    GROWTH_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    growth: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Growth]
+    def __init__(self, checkpoint: _Optional[str] = ..., growth: _Optional[_Iterable[_Union[_plan_pb2.Growth, _Mapping]]] = ...) -> None: ...
+
 class HubMessage(_message.Message):
-    __slots__ = ("hello", "receipt", "bundle")
+    __slots__ = ("hello", "receipt", "bundle", "witness")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    WITNESS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     receipt: Receipt
     bundle: _plan_pb2.Bundle
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., bundle: _Optional[_Union[_plan_pb2.Bundle, _Mapping]] = ...) -> None: ...
+    witness: Witness
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., bundle: _Optional[_Union[_plan_pb2.Bundle, _Mapping]] = ..., witness: _Optional[_Union[Witness, _Mapping]] = ...) -> None: ...
 
 class JoinRequest(_message.Message):
     __slots__ = ("token", "csr")

@@ -115,7 +115,7 @@ class Summary(_message.Message):
     def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ...) -> None: ...
 
 class Incident(_message.Message):
-    __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves")
+    __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves", "pending", "people_needed")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +129,8 @@ class Incident(_message.Message):
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     MOVES_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    PEOPLE_NEEDED_FIELD_NUMBER: _ClassVar[int]
     summary: Summary
     report: _telemetry_pb2.Report
     plan: _plan_pb2.Plan
@@ -142,7 +144,9 @@ class Incident(_message.Message):
     evidence: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Evidence]
     previous: str
     moves: _containers.RepeatedCompositeFieldContainer[Move]
-    def __init__(self, summary: _Optional[_Union[Summary, _Mapping]] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.Plan, _Mapping]] = ..., plan_digest: _Optional[str] = ..., judgement: _Optional[_Union[_plan_pb2.PlanJudgement, _Mapping]] = ..., decision: _Optional[_Union[_plan_pb2.Statement, _Mapping]] = ..., decider: _Optional[str] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., results: _Optional[_Iterable[_Union[_plan_pb2.CommandResult, _Mapping]]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_plan_pb2.Evidence, _Mapping]]] = ..., previous: _Optional[str] = ..., moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ...) -> None: ...
+    pending: _plan_pb2.Pending
+    people_needed: int
+    def __init__(self, summary: _Optional[_Union[Summary, _Mapping]] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.Plan, _Mapping]] = ..., plan_digest: _Optional[str] = ..., judgement: _Optional[_Union[_plan_pb2.PlanJudgement, _Mapping]] = ..., decision: _Optional[_Union[_plan_pb2.Statement, _Mapping]] = ..., decider: _Optional[str] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., results: _Optional[_Iterable[_Union[_plan_pb2.CommandResult, _Mapping]]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_plan_pb2.Evidence, _Mapping]]] = ..., previous: _Optional[str] = ..., moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ..., pending: _Optional[_Union[_plan_pb2.Pending, _Mapping]] = ..., people_needed: _Optional[int] = ...) -> None: ...
 
 class AgentStatus(_message.Message):
     __slots__ = ("host", "connected", "last_seen_ms", "version", "mode", "policy", "certificate_expires_ms", "clock_skew_ms", "open_incidents")
@@ -184,15 +188,49 @@ class AuditRecord(_message.Message):
     hash: str
     def __init__(self, seq: _Optional[int] = ..., at_ms: _Optional[int] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., incident: _Optional[str] = ..., body: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
 
+class Match(_message.Message):
+    __slots__ = ("field", "parts")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    parts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., parts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Term(_message.Message):
+    __slots__ = ("any_of", "negated")
+    ANY_OF_FIELD_NUMBER: _ClassVar[int]
+    NEGATED_FIELD_NUMBER: _ClassVar[int]
+    any_of: _containers.RepeatedCompositeFieldContainer[Match]
+    negated: bool
+    def __init__(self, any_of: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., negated: _Optional[bool] = ...) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("state", "severity", "id")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    state: State
+    severity: _telemetry_pb2.Severity
+    id: str
+    def __init__(self, state: _Optional[_Union[State, str]] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., id: _Optional[str] = ...) -> None: ...
+
 class ListRequest(_message.Message):
-    __slots__ = ("open_only", "before", "limit")
+    __slots__ = ("open_only", "before", "limit", "urgent", "up", "place", "terms")
     OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    URGENT_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     open_only: bool
     before: str
     limit: int
-    def __init__(self, open_only: _Optional[bool] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    urgent: bool
+    up: bool
+    place: Place
+    terms: _containers.RepeatedCompositeFieldContainer[Term]
+    def __init__(self, open_only: _Optional[bool] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ..., urgent: _Optional[bool] = ..., up: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., terms: _Optional[_Iterable[_Union[Term, _Mapping]]] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("summaries", "revision", "more")
@@ -291,6 +329,46 @@ class ReviseRequest(_message.Message):
     revision: int
     commands: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Command]
     def __init__(self, incident: _Optional[str] = ..., revision: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[_plan_pb2.Command, _Mapping]]] = ...) -> None: ...
+
+class ChallengeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LoginChallenge(_message.Message):
+    __slots__ = ("challenge", "site", "serial", "keys")
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    challenge: str
+    site: str
+    serial: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, challenge: _Optional[str] = ..., site: _Optional[str] = ..., serial: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LoginRequest(_message.Message):
+    __slots__ = ("statement", "signature")
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    statement: str
+    signature: _plan_pb2.Signature
+    def __init__(self, statement: _Optional[str] = ..., signature: _Optional[_Union[_plan_pb2.Signature, _Mapping]] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("token", "operator", "role", "groups", "keys", "expires_ms")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    operator: str
+    role: str
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    expires_ms: int
+    def __init__(self, token: _Optional[str] = ..., operator: _Optional[str] = ..., role: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., keys: _Optional[_Iterable[str]] = ..., expires_ms: _Optional[int] = ...) -> None: ...
 
 class AgentsRequest(_message.Message):
     __slots__ = ()

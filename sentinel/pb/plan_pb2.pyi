@@ -15,6 +15,13 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_REVIEW: _ClassVar[Verdict]
     VERDICT_BLOCK: _ClassVar[Verdict]
 
+class Risk(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RISK_UNSPECIFIED: _ClassVar[Risk]
+    RISK_LOW: _ClassVar[Risk]
+    RISK_MEDIUM: _ClassVar[Risk]
+    RISK_HIGH: _ClassVar[Risk]
+
 class Choice(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CHOICE_UNSPECIFIED: _ClassVar[Choice]
@@ -35,6 +42,10 @@ VERDICT_UNSPECIFIED: Verdict
 VERDICT_ALLOW: Verdict
 VERDICT_REVIEW: Verdict
 VERDICT_BLOCK: Verdict
+RISK_UNSPECIFIED: Risk
+RISK_LOW: Risk
+RISK_MEDIUM: Risk
+RISK_HIGH: Risk
 CHOICE_UNSPECIFIED: Choice
 CHOICE_APPROVE: Choice
 CHOICE_REJECT: Choice
@@ -184,20 +195,22 @@ class Limit(_message.Message):
     def __init__(self, rule: _Optional[str] = ..., uses: _Optional[int] = ..., per_plan: _Optional[int] = ..., per_hour: _Optional[int] = ..., cool_down_s: _Optional[int] = ..., hours: _Optional[str] = ..., dry_run_first: _Optional[bool] = ...) -> None: ...
 
 class Judgement(_message.Message):
-    __slots__ = ("verdict", "findings", "tree", "argv_digest", "changes", "limits")
+    __slots__ = ("verdict", "findings", "tree", "argv_digest", "changes", "limits", "risk")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     TREE_FIELD_NUMBER: _ClassVar[int]
     ARGV_DIGEST_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
     verdict: Verdict
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
     tree: _containers.RepeatedCompositeFieldContainer[Node]
     argv_digest: str
     changes: bool
     limits: _containers.RepeatedCompositeFieldContainer[Limit]
-    def __init__(self, verdict: _Optional[_Union[Verdict, str]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., tree: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., argv_digest: _Optional[str] = ..., changes: _Optional[bool] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ...) -> None: ...
+    risk: Risk
+    def __init__(self, verdict: _Optional[_Union[Verdict, str]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., tree: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., argv_digest: _Optional[str] = ..., changes: _Optional[bool] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., risk: _Optional[_Union[Risk, str]] = ...) -> None: ...
 
 class PlanJudgement(_message.Message):
     __slots__ = ("plan", "policy", "verdict", "commands")
@@ -212,7 +225,7 @@ class PlanJudgement(_message.Message):
     def __init__(self, plan: _Optional[str] = ..., policy: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., commands: _Optional[_Iterable[_Union[Judgement, _Mapping]]] = ...) -> None: ...
 
 class Statement(_message.Message):
-    __slots__ = ("choice", "incident", "event", "host", "plan", "policy", "challenge", "mode", "operator", "reason", "issued_ms", "expires_ms")
+    __slots__ = ("choice", "incident", "event", "host", "plan", "policy", "challenge", "mode", "operator", "reason", "issued_ms", "expires_ms", "report")
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     INCIDENT_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +238,7 @@ class Statement(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     ISSUED_MS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     choice: Choice
     incident: str
     event: str
@@ -237,7 +251,8 @@ class Statement(_message.Message):
     reason: str
     issued_ms: int
     expires_ms: int
-    def __init__(self, choice: _Optional[_Union[Choice, str]] = ..., incident: _Optional[str] = ..., event: _Optional[str] = ..., host: _Optional[str] = ..., plan: _Optional[str] = ..., policy: _Optional[str] = ..., challenge: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ..., issued_ms: _Optional[int] = ..., expires_ms: _Optional[int] = ...) -> None: ...
+    report: str
+    def __init__(self, choice: _Optional[_Union[Choice, str]] = ..., incident: _Optional[str] = ..., event: _Optional[str] = ..., host: _Optional[str] = ..., plan: _Optional[str] = ..., policy: _Optional[str] = ..., challenge: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ..., issued_ms: _Optional[int] = ..., expires_ms: _Optional[int] = ..., report: _Optional[str] = ...) -> None: ...
 
 class Signature(_message.Message):
     __slots__ = ("signer", "sshsig")
@@ -247,17 +262,49 @@ class Signature(_message.Message):
     sshsig: str
     def __init__(self, signer: _Optional[str] = ..., sshsig: _Optional[str] = ...) -> None: ...
 
+class Pending(_message.Message):
+    __slots__ = ("statement", "signatures")
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    statement: str
+    signatures: _containers.RepeatedCompositeFieldContainer[Signature]
+    def __init__(self, statement: _Optional[str] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
+
+class Growth(_message.Message):
+    __slots__ = ("since", "proof")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    since: int
+    proof: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, since: _Optional[int] = ..., proof: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Logged(_message.Message):
+    __slots__ = ("checkpoint", "growth", "seq", "record", "inclusion")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    GROWTH_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    INCLUSION_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    growth: _containers.RepeatedCompositeFieldContainer[Growth]
+    seq: int
+    record: str
+    inclusion: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, checkpoint: _Optional[str] = ..., growth: _Optional[_Iterable[_Union[Growth, _Mapping]]] = ..., seq: _Optional[int] = ..., record: _Optional[str] = ..., inclusion: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Bundle(_message.Message):
-    __slots__ = ("incident", "plan", "statement", "signatures")
+    __slots__ = ("incident", "plan", "statement", "signatures", "log")
     INCIDENT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     STATEMENT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    LOG_FIELD_NUMBER: _ClassVar[int]
     incident: str
     plan: str
     statement: str
     signatures: _containers.RepeatedCompositeFieldContainer[Signature]
-    def __init__(self, incident: _Optional[str] = ..., plan: _Optional[str] = ..., statement: _Optional[str] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
+    log: Logged
+    def __init__(self, incident: _Optional[str] = ..., plan: _Optional[str] = ..., statement: _Optional[str] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ..., log: _Optional[_Union[Logged, _Mapping]] = ...) -> None: ...
 
 class CommandResult(_message.Message):
     __slots__ = ("index", "outcome", "reason", "argv", "exit_status", "stdout", "stderr", "truncated_bytes", "started_ms", "ended_ms")

@@ -6,11 +6,11 @@ import itertools
 import uuid
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from sentinel import canonical
+from sentinel import canonical, merkle
 from sentinel.agent import admit
+from sentinel.config import ApprovalSettings
 from sentinel.domain import (
     Anomaly,
     Bundle,
@@ -18,7 +18,10 @@ from sentinel.domain import (
     Command,
     Context,
     Diagnosis,
+    Growth,
     Kind,
+    Logged,
+    LogRecord,
     Metric,
     Mode,
     Plan,
@@ -30,6 +33,8 @@ from sentinel.domain import (
     Statement,
 )
 from sentinel.policy import rules
+from sentinel.trust import checkpoint, signers
+from tests.unit.trust.keys import SoftKey
 
 NOW = 1_800_000_000_000
 HOST = "web1"
@@ -53,6 +58,29 @@ args = "pid$pids+"
 id = "harmless"
 cmd = ["echo", "false", "sleep"]
 args = "word*"
+[[allow]]
+id = "grave"
+cmd = "truncate"
+opts = "-s=word"
+args = "word*"
+risk = "high"
+[[allow]]
+id = "night"
+cmd = "night"
+hours = "22:00-06:00"
+[[allow]]
+id = "careful"
+cmd = "careful"
+args = "word?"
+dry_run_first = true
+[[allow]]
+id = "rested"
+cmd = "rested"
+cool_down_s = 60
+[[allow]]
+id = "seldom"
+cmd = "seldom"
+per_hour = 2
 [[block]]
 id = "never.mkfs"
 cmd = ["mkfs"]
@@ -129,6 +157,7 @@ def statement(about, over, **fields):
         choice=Choice.APPROVE,
         incident=over.incident,
         event=over.event,
+        report=canonical.report_digest(about),
         host=HOST,
         plan=canonical.digest_of(over),
         policy=POLICY.digest,
@@ -143,27 +172,81 @@ def statement(about, over, **fields):
 
 
 class People:
-    """Operators with keys: who signs, and the verifier that knows them."""
+    """Operators with SSH keys: who signs, and the verifier that knows them."""
 
     def __init__(self, *names):
-        self._keys = {name: Ed25519PrivateKey.generate() for name in names}
+        self.keys = {name: SoftKey() for name in names}
+        self.known = signers.parse("".join(key.line(name) for name, key in self.keys.items()))
 
-    def sign(self, text, *names):
+    def sign(self, text, *names, namespace=signers.DECISION):
         return tuple(
-            Signature(signer=name, sshsig=self._keys[name].sign(text.encode()).hex())
+            Signature(
+                signer=name,
+                sshsig=self.keys[name].sign(text.encode("utf-8", "surrogatepass"), namespace),
+            )
             for name in names
         )
 
-    def verify(self, data, signatures):
-        return frozenset(each.signer for each in signatures if self._holds(data, each))
+    def verify(self, data, signatures, now_ms):
+        return signers.people(data, signatures, self.known, signers.DECISION, now_ms)
 
-    def _holds(self, data, signature):
-        try:
-            key = self._keys[signature.signer].public_key()
-            key.verify(bytes.fromhex(signature.sshsig), data)
-        except (KeyError, ValueError, InvalidSignature):
-            return False
-        return True
+
+class Log:
+    """An honest hub's log: approvals go on record, and the node of `store` is shown them there."""
+
+    def __init__(self, store, seed=bytes(32)):
+        self.store = store
+        private = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        self.signer = checkpoint.Signer("sentinel/test", private)
+        self.tree, self.made, self.sizes = merkle.Range(), {}, [0]
+
+    def add(self, statement="", **fields):
+        """Add a record; return its exact bytes."""
+        record = LogRecord(
+            seq=self.tree.size + 1,
+            at_ms=NOW,
+            action="approved",
+            actor="operator:alice",
+            facts={"statement": statement},
+        )
+        data = canonical.encode(msgspec.structs.replace(record, **fields))
+        self.tree = self.tree.add(merkle.leaf_hash(data), made=self.made)
+        return data.decode()
+
+    def hashes(self, stretches):
+        parts = [[self.made[s] for s in merkle.subtrees(part)] for part in stretches]
+        return tuple(merkle.fold(part).hex() for part in parts)
+
+    def growth(self):
+        """The proofs from what the node has seen last, and from what it was shown last."""
+        size, last = self.tree.size, self.store.last_checkpoint()
+        seen = {checkpoint.parse(last).size} if last else set()
+        return tuple(
+            Growth(since=old, proof=self.hashes(merkle.consistency(old, size)))
+            for old in sorted(seen | set(self.sizes[-2:]))
+            if old < size
+        )
+
+    def note(self):
+        """The signed checkpoint of the log as it is."""
+        growth = self.growth()
+        self.sizes.append(self.tree.size)
+        return self.signer.sign(self.tree.size, self.tree.root()), growth
+
+    def proof(self, statement):
+        """Put an approval on record and prove it."""
+        # What no record can hold, no gate can be asked to find in one.
+        said = statement.encode("utf-8", "replace").decode()[:8192]
+        record = self.add(said)
+        seq = self.tree.size
+        note, growth = self.note()
+        return Logged(
+            checkpoint=note,
+            growth=growth,
+            seq=seq,
+            record=record,
+            inclusion=self.hashes(merkle.inclusion(seq - 1, seq)),
+        )
 
 
 class World:
@@ -172,7 +255,9 @@ class World:
     def __init__(self, store, gate=admit, about=None):
         self.store = store
         self.gate = gate
-        self.people = People("alice", "bob")
+        store.forget_checkpoints()  # of the world before, which may have had the same store
+        self.log = Log(store)
+        self.people = People("alice", "bob", *(f"person{n}" for n in range(admit.SIGNATURES)))
         self.report = about or report()
         store.open_fault(self.report)
         self.plan = plan(self.report)
@@ -183,8 +268,9 @@ class World:
             policy=POLICY,
             store=store,
             own_pids=frozenset({1}),
-            required_signatures=1,
             verifier=self.people.verify,
+            approvals=ApprovalSettings(),
+            log_key=self.log.signer.key,
         )
 
     def bundle(self, *, plan=None, statement=None, incident=None, signers=("alice",)):
@@ -198,7 +284,18 @@ class World:
             plan=texts[0],
             statement=texts[1],
             signatures=self.people.sign(texts[1], *signers),
+            log=self.log.proof(texts[1]),
         )
+
+    def trust_the_log(self):
+        """Begin anew with the honest log."""
+        self.store.forget_checkpoints()
+        self.node = msgspec.structs.replace(self.node, log_key=self.log.signer.key)
+
+    def bundle_in(self, log):
+        """The honest bundle, on record in another log."""
+        honest = self.bundle()
+        return msgspec.structs.replace(honest, log=log.proof(honest.statement))
 
     def of(self, plan, **fields):
         """A bundle of another plan, decided over honestly but for `fields`."""

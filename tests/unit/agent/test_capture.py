@@ -16,6 +16,7 @@ from sentinel.agent.capture import MAX_BYTES, MAX_STUCK, _fit, capture
 from sentinel.agent.detect import Detector, Rule, Watch
 from sentinel.agent.sample import ProcessSampler
 from sentinel.domain import Context, Kind, LogLine, Metric, Process
+from sentinel.policy.validate import labels_of
 from tests.unit.agent import faults
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -204,6 +205,14 @@ def test_a_picture_that_is_too_large_loses_the_end_of_its_lists():
     assert fitted.processes[0] == large.processes[0]
     assert fitted.incomplete[-1].startswith("the end of some lists")
     assert _fit(fitted) is fitted
+
+
+def test_a_picture_that_is_too_large_still_says_which_rules_are_for_its_host():
+    own = labels_of(["db"], "primary")
+    crowded = {f"label{n}": "\x01" * 1024 for n in range(60)}
+    fitted = _fit(Context(captured_ms=1, labels=crowded | own))
+    assert len(canonical.encode(fitted)) <= MAX_BYTES
+    assert fitted.labels == own
 
 
 def test_the_shared_readings_spare_the_wait():

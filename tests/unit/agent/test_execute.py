@@ -93,6 +93,7 @@ async def until(condition, seconds=10):
         "cat",
         "yes | head -n 2",
         "sh -c 'umask; pwd'",
+        "TZ=UTC LANG=C sh -c 'echo $TZ $LANG' | TZ=x sh -c 'cat; echo $TZ $LANG'",
     ],
 )
 async def test_the_tree_does_what_bash_does(text):

@@ -57,6 +57,12 @@ def test_a_path_waits_where_its_way_leads_over_a_network_mount():
     ] == [True, False, True]
 
 
+def test_a_filesystem_that_a_service_sees_read_only_can_still_fill_up():
+    # As it looks under ProtectSystem=strict.
+    strict = b"1 0 254:1 / / ro,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n"
+    assert points(procfs.local(procfs.parse_mounts(strict))) == [b"/"]
+
+
 def test_the_mounts_of_this_machine_are_read():
     mounts = procfs.parse_mounts(procfs.read("/proc/self/mountinfo", 1 << 20))
     assert {b"/", b"/proc"} <= set(points(mounts))

@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from sentinel import canonical
-from sentinel.agent.store import CLEARED_KEPT, REFUSED_KEPT, VERSION, Interrupted, Store
+from sentinel.agent.store import (
+    CLEARED_KEPT,
+    REFUSED_KEPT,
+    USES_KEPT_MS,
+    VERSION,
+    Interrupted,
+    Store,
+    Use,
+)
 from sentinel.domain import Bundle, CommandResult, Outcome
 from sentinel.errors import StoreError
 from sentinel.protocol import Cleared, Letter, Ran
@@ -325,6 +333,40 @@ def test_a_verification_goes_on_after_a_restart_until_it_is_answered(store, path
         assert again.verifications() == ()
 
 
+# ---------------------------------------------------------------- uses of rules
+
+
+def use(**fields):
+    whole = Use(rule="r", uses=1, argv="sha256:a", event="e", live=True, at_ms=NOW)
+    return msgspec.structs.replace(whole, **fields)
+
+
+def test_live_uses_are_counted_by_rule_and_time_after_the_file_was_opened_again(store, path):
+    store.note([use(uses=2), use(at_ms=NOW + 5), use(rule="other"), use(live=False)])
+    with reopened(store, path) as again:
+        assert again.used("r", NOW - 1, NOW + 5) == (3, NOW + 5)
+        assert again.used("r", NOW, NOW + 5) == (1, NOW + 5)
+        assert again.used("r", NOW - 1, NOW + 4) == (2, NOW)
+        assert again.used("none", 0, NOW + 5) == (0, None)
+
+
+def test_a_rehearsal_is_of_one_rule_one_command_and_one_event(store):
+    store.note([use(live=False), use(rule="live")])
+    assert store.rehearsed("r", "sha256:a", "e")
+    for rule, argv, event in [("x", "sha256:a", "e"), ("r", "x", "e"), ("r", "sha256:a", "x")]:
+        assert not store.rehearsed(rule, argv, event)
+    assert not store.rehearsed("live", "sha256:a", "e")
+
+
+def test_what_no_limit_looks_back_to_is_forgotten(store):
+    store.note([use()])
+    store.note([use(rule="later", at_ms=NOW + USES_KEPT_MS)])
+    assert store.used("r", 0, NOW) == (1, NOW)
+    store.note([use(rule="later", at_ms=NOW + USES_KEPT_MS + 1)])
+    assert store.used("r", 0, NOW) == (0, None)
+    store.note([])
+
+
 # ---------------------------------------------------------------- the file
 
 
@@ -336,7 +378,7 @@ def test_the_file_is_strict_durable_and_only_ours_to_read(store, path, admitted)
     tables = raw(
         path, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
     )
-    assert len(tables) == 6
+    assert len(tables) == 9
     assert all(sql.endswith("STRICT") for (sql,) in tables)
     assert raw(path, "PRAGMA journal_mode") == [("wal",)]
     assert raw(path, "PRAGMA user_version") == [(VERSION,)]
@@ -362,6 +404,19 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(store, path):
     assert f"version {VERSION + 1}" in error.what
     assert "newer agent" in error.hint
     assert path.read_bytes() == before
+
+
+def test_a_file_of_the_version_before_gets_what_it_lacks_and_keeps_what_it_has(store, path):
+    letter = cleared()
+    store.put(letter)
+    store.__exit__(None, None, None)
+    raw(path, "DROP TABLE rule_use")
+    raw(path, "PRAGMA user_version = 1")
+    with Store(path) as again:
+        assert letters(again) == [letter]
+        again.note([use()])
+        assert again.used("r", 0, NOW) == (1, NOW)
+    assert raw(path, "PRAGMA user_version") == [(VERSION,)]
 
 
 def test_a_file_that_is_no_database_is_refused(path):

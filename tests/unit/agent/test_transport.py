@@ -86,6 +86,7 @@ async def linked(tmp_path, script):
         attach=lambda: Attach(version="t", policy=POLICY, mode=Mode.DRY_RUN, boot_ms=0, sent_ms=1),
         heartbeat=lambda: Heartbeat(sent_ms=1),
         bundle=bundle,
+        witness=lambda _: None,
         credentials=lambda: identity.load(folder, process.now_ms()),
     )
     link = transport.Link(store, node, "")

@@ -40,7 +40,7 @@ def test_it_has_recovered_after_the_whole_time_below():
         recovered=True,
         observed=799,
         samples=(950, 799, 799, 799, 799),
-        reason="below 800 for 3000 ms",
+        reason="below 80.0% for 3.0 s",
         at_ms=5000,
     )
 
@@ -48,7 +48,7 @@ def test_it_has_recovered_after_the_whole_time_below():
 def test_the_clear_level_itself_is_not_below_it():
     answer, after = verify([800] * 30)
     assert (answer.recovered, after) == (False, 20_000)
-    assert answer.reason == "still 800, not below 800, within 20000 ms"
+    assert answer.reason == "still 80.0%, not below 80.0%, within 20 s"
 
 
 def test_one_high_reading_starts_the_time_anew():
@@ -64,7 +64,7 @@ def test_silence_is_not_recovery():
 def test_a_low_reading_and_then_silence_is_not_recovery():
     answer, _ = verify([799, 799] + [None] * 30)
     assert not answer.recovered
-    assert answer.reason == "below 800 for 1000 of 3000 ms within 20000 ms"
+    assert answer.reason == "below 80.0% for 1.0 s of 3.0 s, within 20 s"
 
 
 def test_readings_too_far_apart_do_not_make_a_time():
