@@ -11,23 +11,29 @@ from functools import partial
 import msgspec
 
 from sentinel import canonical, errors
+from sentinel.config import ApprovalSettings
 from sentinel.domain import (
     Bundle,
     Choice,
     Incident,
     Mode,
+    Pending,
     Plan,
+    Signature,
     Stage,
     State,
     Statement,
     Verdict,
 )
-from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
+from sentinel.hub.cases import Case, DecisionRecord, PlanRecord, pending_of
 from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
+from sentinel.policy.approvals import needed
 from sentinel.protocol import DECISION_LIFE_MS, Action, ActRequest, DecideRequest, ReviseRequest
+from sentinel.trust import signers
+from sentinel.trust.signers import Signers
 
 STATEMENT_BYTES = 4096
 PLAN_BYTES = 131072  # the bound of domain.Bundle.plan
@@ -35,17 +41,27 @@ AHEAD_MS = 60_000  # how far an operator's clock may be ahead of the hub's
 LIFE_MS = DECISION_LIFE_MS
 
 
-async def decide(
-    store: Store, operator: str, request: DecideRequest, now_ms: int, *, hub_mode: Mode
-) -> Incident:
-    """Approve or reject the plan that awaits it, as `operator`, whom TLS has proved.
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What this hub asks of a decision. A node asks for its own."""
 
-    Raises WireError where the statement is malformed, OperatorError where it is not `operator`'s to
-    make or not about what there is now, and ConflictError where somebody else decided first. Nothing
-    has changed then.
+    hub_mode: Mode
+    signers: Signers
+    approvals: ApprovalSettings
+
+
+async def decide(
+    store: Store, operator: str, request: DecideRequest, now_ms: int, rules: Rules
+) -> Incident:
+    """Approve or reject the plan that awaits it, as `operator`, who has logged in.
+
+    An approval that needs several people is begun by the first, with a statement that the others sign
+    as it is; until enough have, the incident still awaits. Raises WireError where the statement is
+    malformed, OperatorError where it is not `operator`'s to make or sign or not about what there is
+    now, and ConflictError where somebody else decided first. Nothing has changed then.
     """
     statement = canonical.decode(Statement, request.statement.encode(), limit=STATEMENT_BYTES)
-    _check_speaker(statement, operator, request.incident)
+    signature = _check_signed(request, operator, rules, now_ms)
+    _check_matter(statement, request.incident)
 
     async def operation(work: UnitOfWork) -> None:
         case = await _existing(work, statement.incident)
@@ -55,26 +71,73 @@ async def decide(
         _check_times(statement, now_ms)
         if statement.choice is Choice.APPROVE:
             _check_runnable(plan)
-            _check_mode(statement, hub_mode)
-        await _record(work, case, statement, request, now_ms)
+            _check_mode(statement, rules.hub_mode)
+        begun = pending_of(case, plan, now_ms)
+        signed = _check_speaker(statement, request, signature, begun)
+        await _record(work, case, plan, statement, signed, rules, now_ms)
 
     await store.write(operation)
     return await store.incident(statement.incident)
 
 
-def _check_speaker(statement: Statement, operator: str, incident: str) -> None:
-    if statement.operator != operator:
+def _check_signed(request: DecideRequest, operator: str, rules: Rules, now_ms: int) -> Signature:
+    """Return the one signature in `request`, which must be `operator`'s over the statement's bytes."""
+    if len(request.signatures) != 1:
         raise errors.OperatorError(
-            f"the statement is {errors.printable(statement.operator, 64)}'s,"
+            f"the decision has {len(request.signatures)} signatures, and needs the caller's own",
+            hint="sign it with ssh-agent, as sentinel-tui and sentinel approve do",
+        )
+    (signature,) = request.signatures
+    if signature.signer != operator:
+        raise errors.OperatorError(
+            f"the signature is {errors.printable(signature.signer, 64)}'s,"
             f" and the connection is {operator}'s",
             hint="everybody decides in their own name",
         )
+    data = request.statement.encode()
+    try:
+        signers.person(data, signature, rules.signers, signers.DECISION, now_ms)
+    except errors.SignatureError as error:
+        raise errors.OperatorError(f"{error.what} [{error.check}]", hint=error.hint) from None
+    return signature
+
+
+def _check_matter(statement: Statement, incident: str) -> None:
     if statement.incident != incident:
         raise errors.OperatorError("the statement is about another incident than the request")
     if statement.choice is Choice.REJECT and not statement.reason.strip():
         raise errors.OperatorError(
             "a rejection without a reason", hint="say why: whoever comes next will read it"
         )
+
+
+def _check_speaker(
+    statement: Statement, request: DecideRequest, signature: Signature, begun: Pending | None
+) -> tuple[Signature, ...]:
+    """Return everybody's signatures over `statement`, the caller's last.
+
+    Whoever begins a decision makes it in their own name; the next ones sign the very same bytes.
+    """
+    if begun is not None and statement.choice is Choice.APPROVE:
+        names = [each.signer for each in begun.signatures]
+        if begun.statement != request.statement:
+            raise errors.ConflictError(
+                f"{names[0]} has begun to approve this plan: sign that approval, or reject it",
+                hint="read the incident again and decide again",
+            )
+        if signature.signer in names:
+            raise errors.ConflictError(
+                f"{signature.signer} has signed this approval already",
+                hint="somebody else has to sign it too",
+            )
+        return (*begun.signatures, signature)
+    if statement.operator != signature.signer:
+        raise errors.OperatorError(
+            f"the statement is {errors.printable(statement.operator, 64)}'s,"
+            f" and it is {signature.signer} who signs",
+            hint="everybody decides in their own name",
+        )
+    return (signature,)
 
 
 def _check_times(statement: Statement, now_ms: int) -> None:
@@ -150,38 +213,70 @@ def _check_runnable(plan: PlanRecord | None) -> None:
         )
 
 
-async def _record(
-    work: UnitOfWork, case: Case, statement: Statement, request: DecideRequest, now_ms: int
+async def _record(  # noqa: PLR0913  (what is decided, by whom, and by which rules)
+    work: UnitOfWork,
+    case: Case,
+    plan: PlanRecord | None,
+    statement: Statement,
+    signed: tuple[Signature, ...],
+    rules: Rules,
+    now_ms: int,
 ) -> None:
-    operator = statement.operator
-    approved = statement.choice is Choice.APPROVE
-    event = Event.APPROVED if approved else Event.REJECTED
-    reason = f": {statement.reason}" if statement.reason else ""
+    """Keep the signatures; decide, if that is a rejection or enough people have approved."""
+    missing = _missing(plan, statement, signed, rules)
+    event = Event.REJECTED
+    if statement.choice is Choice.APPROVE:
+        event = Event.APPROVED
+    text = canonical.encode(statement).decode()
     entry = Entry(
         at_ms=now_ms,
         stage=Stage.APPROVE,
-        actor=f"operator:{operator}",
-        action=event.value,
-        text=f"{event.value} by {operator}, {statement.mode.value}{reason}",
-        # The exact statement: whoever holds the log can check the person, not only the hub.
-        facts={
-            "statement": request.statement,
-            "signatures": canonical.digest(msgspec.json.encode(request.signatures)),
-        },
+        actor=f"operator:{signed[-1].signer}",
+        action="signed" if missing else event.value,
+        text=_told(statement, signed, missing, event),
+        # The exact statement: whoever holds the log can check the people, not only the hub.
+        facts={"statement": text, "signatures": canonical.digest(msgspec.json.encode(signed))},
     )
-    papers = msgspec.structs.replace(case.papers, admission=None, verification=None)
+    if missing:
+        begun = Pending(statement=text, signatures=signed)
+        papers = msgspec.structs.replace(case.papers, pending=begun)
+        await move(work, case, None, msgspec.structs.replace(case, papers=papers), entry)
+        return
+    papers = msgspec.structs.replace(case.papers, admission=None, verification=None, pending=None)
     # The record's own number is the decision's.
     decision_seq = work.end[0] + 1
     after = msgspec.structs.replace(case, decision_seq=decision_seq, papers=papers)
     await move(work, case, event, after, entry)
     record = DecisionRecord(
         seq=decision_seq,
-        operator=operator,
+        operator=statement.operator,
         plan=statement.plan,
-        statement=request.statement.encode(),
-        signatures=msgspec.json.encode(request.signatures),
+        statement=text.encode(),
+        signatures=msgspec.json.encode(signed),
     )
     await work.add_decision(case.id, statement.choice, record)
+
+
+def _missing(
+    plan: PlanRecord | None, statement: Statement, signed: tuple[Signature, ...], rules: Rules
+) -> int:
+    """Return how many more people must sign before `statement` is decided."""
+    if statement.choice is not Choice.APPROVE or plan is None or plan.judgement is None:
+        return 0
+    _, people = needed(plan.judgement, statement.mode, rules.approvals)
+    return max(0, people - len(signed))
+
+
+def _told(statement: Statement, signed: tuple[Signature, ...], missing: int, event: Event) -> str:
+    """Return the timeline's line about a signature."""
+    reason = f": {statement.reason}" if statement.reason else ""
+    if missing:
+        names = signed[-1].signer
+        return (
+            f"approval signed by {names}, {statement.mode.value}; {missing} more must sign{reason}"
+        )
+    names = " and ".join(each.signer for each in signed)
+    return f"{event.value} by {names}, {statement.mode.value}{reason}"
 
 
 # ---------------------------------------------------------------- what else an operator may do

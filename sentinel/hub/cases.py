@@ -18,6 +18,7 @@ from sentinel.domain import (
     Incident,
     Kind,
     Move,
+    Pending,
     Plan,
     PlanJudgement,
     Report,
@@ -42,6 +43,7 @@ class Papers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verification: Verification | None = None  # of the last approval
     # The node said that the signal cleared at a moment when that could not end the incident.
     cleared: bool = False
+    pending: Pending | None = None  # an approval that is not complete; see `pending_of`
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,6 +133,28 @@ def summary(case: Case) -> Summary:
     )
 
 
+def pending_of(case: Case, plan: PlanRecord | None, now_ms: int = 0) -> Pending | None:
+    """Return the approval that more people must sign, if it is still about what there is now.
+
+    With another plan or challenge since, or its time over, it is nothing: it would not be admitted.
+    """
+    begun = case.papers.pending
+    if begun is None or plan is None or case.state is not State.AWAITING:
+        return None
+    statement = msgspec.json.decode(begun.statement, type=Statement)
+    if (statement.plan, statement.challenge) != (plan.digest, case.challenge):
+        return None
+    return in_time(begun, now_ms)
+
+
+def in_time(begun: Pending | None, now_ms: int) -> Pending | None:
+    """Return an approval that was begun, unless its time is over."""
+    if begun is None:
+        return None
+    statement = msgspec.json.decode(begun.statement, type=Statement)
+    return begun if now_ms < statement.expires_ms else None
+
+
 def view(folder: Folder) -> Incident:
     """Return the whole incident as an operator sees it.
 
@@ -155,6 +179,7 @@ def view(folder: Folder) -> Incident:
         evidence=case.papers.evidence,
         previous=case.previous,
         moves=folder.moves,
+        pending=pending_of(case, plan),
     )
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc
 
-from sentinel import errors, protocol, rpc, wire
+from sentinel import config, errors, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import HOST_PATTERN
+from sentinel.hub import people
 from sentinel.hub.access import permit
 from sentinel.hub.persist import Store
-from sentinel.trust import identity, x509
+from sentinel.trust import checkpoint, identity, signers, x509
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,10 @@ TOKEN_LIFE_MS = 3_600_000
 
 
 def init(folder: Path, site: str, now_ms: int) -> None:
-    """Make the CA of a new site in `folder`. An existing one is never replaced."""
+    """Make the CA of a new site, and the key that signs its log, in `folder`.
+
+    Existing ones are never replaced.
+    """
     if (folder / CA_KEY).exists():
         raise errors.ConfigError(
             f"{folder} already holds the CA of a site",
@@ -38,6 +43,8 @@ def init(folder: Path, site: str, now_ms: int) -> None:
     authority = x509.new_authority(site, now_ms)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / checkpoint.KEY_FILE).exists():
+            checkpoint.make(folder, site)
         identity.write(folder / CA_CERTIFICATE, authority.certificate, 0o644)
         identity.write(folder / CA_KEY, authority.key, 0o600)
     except OSError as error:
@@ -71,16 +78,45 @@ def address(settings: HubSettings) -> identity.HubAddress:
     )
 
 
-async def invite(
-    store: Store, settings: HubSettings, ca: bytes, host: str, now_ms: int
-) -> identity.Invite:
-    """Return an invite for `host`, good for one hour and one use."""
-    _check_name(host, "host name")
-    token = secrets.token_urlsafe(24)
-    await store.add_invite(x509.token_hash(token), host, now_ms + TOKEN_LIFE_MS, now_ms)
-    return identity.Invite(
-        sentinel_invite=1, host=host, token=token, ca=ca.decode(), address=address(settings)
-    )
+async def invites(
+    store: Store, settings: HubSettings, state: Path, hosts: Sequence[str], now_ms: int
+) -> list[identity.Invite]:
+    """Return an invite for each host, good for one hour and one use. One wrong name: none is made.
+
+    An invite carries what a node believes from then on: the CA, who may sign, and the log's key.
+    """
+    for host in hosts:
+        _check_name(host, "host name")
+    if twice := [host for host, count in Counter(hosts).items() if count > 1]:
+        raise errors.ConfigError(f"{twice[0]} stands twice", hint="one invite is for one host")
+    ca = authority(state).certificate.decode()
+    roots = _signers(settings, state), config.read(state / checkpoint.PUBLIC_FILE)
+    made = []
+    for host in hosts:
+        token = secrets.token_urlsafe(24)
+        await store.add_invite(x509.token_hash(token), host, now_ms + TOKEN_LIFE_MS, now_ms)
+        made.append(
+            identity.Invite(
+                sentinel_invite=1,
+                host=host,
+                token=token,
+                ca=ca,
+                address=address(settings),
+                allowed_signers=roots[0],
+                checkpoint_key=roots[1],
+            )
+        )
+    return made
+
+
+def _signers(settings: HubSettings, state: Path) -> str:
+    """Return the text of allowed_signers, which must be right before a node pins it."""
+    path = people.signers_path(settings, state)
+    if not path.exists():
+        return ""
+    text = config.read(path)
+    signers.parse(text, str(path))
+    return text
 
 
 def operator(settings: HubSettings, ca: x509.Pair, name: str, target: Path, now_ms: int) -> None:

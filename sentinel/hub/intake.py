@@ -11,16 +11,16 @@ record without effect; what makes no sense is refused, and the caller says so in
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 import msgspec
 
-from sentinel import canonical, errors
+from sentinel import canonical, errors, human
 from sentinel.domain import (
     Admission,
     CommandResult,
     IncidentId,
-    Metric,
     Move,
     Outcome,
     Report,
@@ -28,13 +28,16 @@ from sentinel.domain import (
     State,
     Verification,
 )
+from sentinel.hub import audit
 from sentinel.hub.cases import Case, line
 from sentinel.hub.moves import Entry, begin, move
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.ids import uuid7
 from sentinel.lifecycle import TRANSITIONS, Event
-from sentinel.protocol import Cleared, Finish, Finished, Letter
+from sentinel.protocol import Alarm, Cleared, Finish, Finished, Letter
+
+log = logging.getLogger(__name__)
 
 # A plan that was made for an earlier report is bound to the new one and judged again.
 _REJUDGED = frozenset({State.AWAITING, State.REFUSED})
@@ -63,6 +66,8 @@ async def _take(work: UnitOfWork, host: str, letter: Letter, now_ms: int) -> Non
     if not await work.first_sight(host, letter.id, now_ms):
         return
     match letter:
+        case Letter(alarm=Alarm() as alarm):
+            await _alarmed(work, host, alarm, now_ms)
         case Letter(report=Report() as report):
             await _reported(work, host, report, now_ms)
         case Letter(cleared=Cleared() as cleared):
@@ -81,6 +86,25 @@ async def _take(work: UnitOfWork, host: str, letter: Letter, now_ms: int) -> Non
             await _verified(work, case, verification, now_ms)
         case _:
             raise errors.WireError(f"letter {letter.id} says nothing")
+
+
+async def _alarmed(work: UnitOfWork, host: str, alarm: Alarm, now_ms: int) -> None:
+    """Put on record that a node has seen another log than it is shown now, with what proves it."""
+    log.error(
+        "node %s runs nothing any more: %s",
+        host,
+        errors.printable(alarm.reason),
+        extra={"action": alarm.check},
+    )
+    body = audit.Body(
+        seq=0,
+        at_ms=now_ms,
+        action=alarm.check,
+        actor=f"node:{host}",
+        text=line(alarm.reason),
+        facts={"kept": alarm.kept, "shown": alarm.shown},
+    )
+    audit.append(work, body)
 
 
 async def _case(work: UnitOfWork, host: str, incident: str) -> Case:
@@ -296,35 +320,13 @@ def _culprit(report: Report) -> str:
 def evidence(report: Report) -> str:
     """Return the fault in one line: what, of whom, and over which threshold."""
     anomaly = report.anomaly
-    value = quantity(anomaly.metric, anomaly.value)
-    threshold = quantity(anomaly.metric, anomaly.threshold)
+    value = human.reading(anomaly.metric, anomaly.value)
+    threshold = human.reading(anomaly.metric, anomaly.threshold)
     name = anomaly.metric.value.rsplit("_", 1)[0].replace("_", " ")
     culprit, subject = _culprit(report), line(anomaly.subject)
     if culprit != subject:
         culprit = f"{culprit} (pid {subject.partition(':')[0]})"
     return line(f"{name} {value}, over {threshold}" + (f" · {culprit}" if culprit else ""))
-
-
-def quantity(metric: Metric, value: int) -> str:
-    """Return a reading as people say it, by the unit in the metric's name."""
-    match metric.value.rsplit("_", 1)[1]:
-        case "permille":
-            return f"{value // 10}.{value % 10}%"
-        case "milli":
-            return f"{value // 1000}.{value % 1000 // 10:02d}"
-        case "bytes":
-            return _bytes(value)
-        case _:
-            return str(value)
-
-
-def _bytes(value: int) -> str:
-    unit, size = "KiB", 1 << 10
-    for larger in ("MiB", "GiB", "TiB"):
-        if value < size << 10:
-            break
-        unit, size = larger, size << 10
-    return f"{value * 10 // size / 10:.1f} {unit}"
 
 
 def _on_the_node(report: Report, case: Case) -> tuple[Move, ...]:

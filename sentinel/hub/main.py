@@ -12,34 +12,26 @@ from typing import TypeVar
 
 import msgspec
 
-from sentinel import __version__, canonical, config, errors, process, protocol, rpc
+from sentinel import __version__, canonical, config, errors, human, process, protocol, rpc
 from sentinel.config import HubSettings
-from sentinel.domain import Context, Plan, PlanJudgement
-from sentinel.hub import audit, enrol, operators
+from sentinel.domain import AgentStatus, Context, Plan, PlanJudgement
+from sentinel.hub import enrol, notary, operators, people
+from sentinel.hub.access import Rank
+from sentinel.hub.notary import Notary
 from sentinel.hub.persist import Store
 from sentinel.hub.pipeline import Pipeline
+from sentinel.hub.place import SETTINGS, arguments, database_url, settings_of
 from sentinel.hub.reason import reasoner
+from sentinel.hub.sessions import Sessions
 from sentinel.hub.transport import AgentDoor, Site
 from sentinel.policy import rules, validate
 from sentinel.trust import identity, x509
 
 log = logging.getLogger(__name__)
 
-STATE = Path("/var/lib/sentinel-hub")
-SETTINGS = "hub.toml"
 GRACE_S = 2.0
 
 T = TypeVar("T")
-
-
-def settings_of(args: argparse.Namespace) -> HubSettings:
-    """Return the settings in --config, or in hub.toml of the state directory."""
-    return config.load(HubSettings, args.config or args.state / SETTINGS)
-
-
-def database_url(settings: HubSettings, state: Path) -> str:
-    """Return where the hub's record is: the state directory unless the settings say otherwise."""
-    return settings.database or f"sqlite:///{state.resolve() / 'hub.db'}"
 
 
 def run_init(args: argparse.Namespace) -> int:
@@ -55,23 +47,36 @@ def run_init(args: argparse.Namespace) -> int:
 
 
 def run_invite(args: argparse.Namespace) -> int:
-    """Print an invite: one file that makes one host an agent within the hour."""
+    """Print an invite for each host, a line each: it makes that host an agent within the hour."""
+    hosts = [*args.host, *(hosts_in(args.file) if args.file else ())]
+    if not hosts:
+        raise errors.OperatorError("no host is named", hint="sentinel-hub invite HOST, or -f FILE")
 
-    async def make(store: Store, settings: HubSettings) -> identity.Invite:
-        ca = enrol.authority(args.state).certificate
-        return await enrol.invite(store, settings, ca, args.host, process.now_ms())
+    async def make(store: Store, settings: HubSettings) -> list[identity.Invite]:
+        return await enrol.invites(store, settings, args.state, hosts, process.now_ms())
 
-    invite = asyncio.run(_with_store(args, make))
-    sys.stdout.write(msgspec.json.encode(invite).decode() + "\n")
+    for invite in asyncio.run(_with_store(args, make)):
+        sys.stdout.write(msgspec.json.encode(invite).decode() + "\n")
     return 0
 
 
+def hosts_in(path: Path) -> list[str]:
+    """Return the host names in a file: one a line, `#` begins a comment, - is standard input."""
+    text = sys.stdin.read() if str(path) == "-" else config.read(path)
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
 def run_operator(args: argparse.Namespace) -> int:
-    """Write an identity folder for an operator."""
+    """Write an identity folder for an operator, and let their SSH key log in and decide."""
     settings = settings_of(args)
     ca = enrol.authority(args.state)
+    if args.key is not None:
+        people.add(settings, args.state, args.name, config.read(args.key), Rank(args.role))
     enrol.operator(settings, ca, args.name, args.out, process.now_ms())
     sys.stdout.write(f"identity of {args.name} in {args.out}: sentinel-tui --identity {args.out}\n")
+    if args.name not in people.known(settings, args.state):
+        sys.stdout.write(f"{args.name} cannot log in before --key names their SSH key\n")
     return 0
 
 
@@ -96,43 +101,36 @@ def run_agents(args: argparse.Namespace) -> int:
     async def agents(store: Store, _: HubSettings) -> None:
         now_ms = process.now_ms()
         for agent in await store.agents():
-            seen = (now_ms - agent.last_seen_ms) // 1000
-            left = (agent.certificate_expires_ms - now_ms) // 3_600_000
-            line = "\t".join(
-                (
-                    agent.host,
-                    "attached" if agent.connected else "away",
-                    f"seen {seen}s ago",
-                    errors.printable(agent.version),
-                    agent.mode.value,
-                    f"certificate {left}h left",
-                    f"skew {agent.clock_skew_ms}ms",
-                )
-            )
-            sys.stdout.write(line + "\n")
+            sys.stdout.write("\t".join(_of(agent, now_ms)) + "\n")
 
     asyncio.run(_with_store(args, agents))
     return 0
 
 
-def run_verify(args: argparse.Namespace) -> int:
-    """Check the audit log from its first record to its head; exit status 1 where it is broken."""
-
-    async def verify(store: Store, _: HubSettings) -> audit.Finding:
-        return await audit.verify(store)
-
-    found = asyncio.run(_with_store(args, verify))
-    if found.broken is not None:
-        sys.stdout.write(f"BROKEN at record {found.broken}: {errors.printable(found.reason)}\n")
-        return 1
-    sys.stdout.write(f"{found.records} records, each chained to the one before it\n")
-    return 0
+def _of(agent: AgentStatus, now_ms: int) -> tuple[str, ...]:
+    """Return the columns of one node; what needs a person is in capitals."""
+    left = agent.certificate_expires_ms - now_ms
+    skew = human.duration(abs(agent.clock_skew_ms))
+    skew += " ahead" if agent.clock_skew_ms >= 0 else " behind"
+    return (
+        agent.host,
+        "attached" if agent.connected else "away",
+        f"seen {human.duration(now_ms - agent.last_seen_ms)} ago",
+        errors.printable(agent.version),
+        agent.mode.value,
+        f"certificate {human.duration(left)} left"
+        if left > 0
+        else f"CERTIFICATE EXPIRED {human.duration(-left)} ago",
+        f"clock {skew}" if abs(agent.clock_skew_ms) <= protocol.SKEW_MS else f"CLOCK {skew}",
+    )
 
 
 def run_run(args: argparse.Namespace) -> int:
     """Run the hub until SIGTERM."""
     process.log_to_stderr(verbose=args.verbose)
     settings = settings_of(args)
+    if args.socket is not None:
+        settings = msgspec.structs.replace(settings, socket=str(args.socket))
     process.serve(lambda stop: serve(args.state, settings, stop))
     return 0
 
@@ -151,12 +149,17 @@ async def serve(state: Path, settings: HubSettings, stop: asyncio.Event) -> None
     Everything that can be wrong with the set-up is found before the first port is bound.
     """
     ca = enrol.authority(state)
+    sessions = people.sessions(settings, state, ca.certificate)
     policy = rules.load(site=[Path(path) for path in settings.policy])
     thinker = reasoner.from_settings(settings.engine)
+    signer = notary.signer(state, settings.site)
     async with await Store.open(database_url(settings, state)) as store:
+        witness = Notary(store, signer, state)
+        await witness.compare()
         await store.disconnect_agents()
-        hub = Hub(store, settings, ca, policy, thinker)
+        hub = Hub(store, settings, ca, policy, thinker, sessions, witness)
         await hub.run(stop)
+        await witness.keep()
 
 
 class Judge:
@@ -180,13 +183,15 @@ class Judge:
 class Hub:
     """The wiring of one hub process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (everything that a hub is made of)
         self,
         store: Store,
         settings: HubSettings,
         ca: x509.Pair,
         policy: rules.Policy,
         thinker: reasoner.Reasoner,
+        sessions: Sessions,
+        witness: Notary,
     ) -> None:
         """Wire the doors and the pipeline to the store."""
         self._store = store
@@ -194,6 +199,7 @@ class Hub:
         self._ca = ca
         self._policy = policy
         self._thinker = thinker
+        self._witness = witness
         self._own = enrol.server_pair(settings, ca, process.now_ms())
         site = Site(
             name=settings.site,
@@ -202,9 +208,14 @@ class Hub:
             heartbeat_s=settings.heartbeat_s,
         )
         self._enrol = enrol.EnrolDoor(store, settings, ca, process.now_ms)
-        self._agents = AgentDoor(store, site, process.now_ms, self._enrol)
+        self._agents = AgentDoor(store, site, process.now_ms, self._enrol, witness)
         self._operators = operators.OperatorDoor(
-            store, self._status, process.now_ms, self._agents.dispatch
+            store,
+            sessions,
+            self._status,
+            process.now_ms,
+            self._agents.dispatch,
+            settings.approvals,
         )
         self._pipeline = Pipeline(
             store,
@@ -242,7 +253,6 @@ class Hub:
             open_incidents=counts.open_incidents,
             need_decision=counts.need_decision,
             operator=operator,
-            role="operator",
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -254,6 +264,8 @@ class Hub:
         )
         door.add_generic_rpc_handlers((self._enrol.join_handler(),))
         rpc.listen(main, f"{settings.host}:{settings.port}", self._pair, self._ca.certificate)
+        if settings.socket:
+            rpc.listen_unix(main, Path(settings.socket), self._pair, self._ca.certificate)
         rpc.listen(door, f"{settings.host}:{settings.enrol_port}", self._pair, None)
         await main.start()
         await door.start()
@@ -262,6 +274,7 @@ class Hub:
                 workers = [
                     tasks.create_task(self._pipeline.run()),
                     tasks.create_task(self._thinker.run()),
+                    tasks.create_task(self._witness.run()),
                     tasks.create_task(self._agents.watch_revocations()),
                 ]
                 log.info(
@@ -289,13 +302,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line of `sentinel-hub`."""
     top = argparse.ArgumentParser(prog="sentinel-hub", description=__doc__)
     top.add_argument("--version", action="version", version=f"sentinel-hub {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--state", type=Path, default=STATE, metavar="DIR", help=f"state directory ({STATE})"
-    )
-    common.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings (hub.toml in the state directory)"
-    )
+    common = arguments()
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     init = commands.add_parser("init", parents=[common], help="set up a site: its CA and hub.toml")
@@ -304,10 +311,19 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", parents=[common], help="run the hub")
     run.add_argument("--verbose", action="store_true", help="log more")
+    run.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="serve on this Unix socket too, for people who come through ssh",
+    )
     run.set_defaults(run=run_run)
 
-    invite = commands.add_parser("invite", parents=[common], help="print an invite for one host")
-    invite.add_argument("host")
+    invite = commands.add_parser("invite", parents=[common], help="print an invite for each host")
+    invite.add_argument("host", nargs="*")
+    invite.add_argument(
+        "-f", "--file", type=Path, metavar="FILE", help="hosts, one a line; - is standard input"
+    )
     invite.set_defaults(run=run_invite)
 
     operator = commands.add_parser(
@@ -315,13 +331,14 @@ def parser() -> argparse.ArgumentParser:
     )
     operator.add_argument("name")
     operator.add_argument("--out", type=Path, required=True, metavar="DIR", help="identity folder")
+    operator.add_argument("--key", type=Path, metavar="FILE", help="their SSH public key (.pub)")
+    operator.add_argument(
+        "--role", choices=list(Rank), default=Rank.APPROVER, help="what they may do (%(default)s)"
+    )
     operator.set_defaults(run=run_operator)
 
     agents = commands.add_parser("agents", parents=[common], help="list the nodes")
     agents.set_defaults(run=run_agents)
-
-    verify = commands.add_parser("verify", parents=[common], help="check the audit log")
-    verify.set_defaults(run=run_verify)
 
     revoke = commands.add_parser("revoke", parents=[common], help="revoke a host's certificates")
     revoke.add_argument("host")

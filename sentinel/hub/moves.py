@@ -6,6 +6,8 @@ caller's transaction. An incident's revision is the number of that audit record.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from sentinel import errors, lifecycle
@@ -32,10 +34,20 @@ async def begin(work: UnitOfWork, case: Case, entry: Entry, before: tuple[Move, 
 
     `before` are the lines of its timeline that tell what the node did before the hub knew.
     """
-    seq = _record(work, case, entry)
-    opened = msgspec.structs.replace(case, revision=seq)
-    await work.insert_case(opened)
-    work.add_moves(case.id, seq, (*before, _line(entry, case.state)))
+    (opened,) = await begin_all(work, [(case, entry, before)])
+    return opened
+
+
+async def begin_all(
+    work: UnitOfWork, cases: Iterable[tuple[Case, Entry, tuple[Move, ...]]]
+) -> list[Case]:
+    """Open several incidents, each with its entry and the lines before it, and return them."""
+    opened = []
+    for case, entry, before in cases:
+        seq = _record(work, case, entry)
+        opened.append(msgspec.structs.replace(case, revision=seq))
+        work.add_moves(case.id, seq, (*before, _line(entry, case.state)))
+    await work.insert_case(*opened)
     return opened
 
 

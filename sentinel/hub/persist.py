@@ -34,12 +34,14 @@ from sentinel.domain import (
     State,
     Summary,
 )
-from sentinel.hub import audit
+from sentinel.hub import audit, persist_list
 from sentinel.hub.bus import Bus
 from sentinel.hub.cases import Case, PlanRecord, view
 from sentinel.hub.migrations import schema
-from sentinel.hub.persist_engine import make_private, new_engine, store_error
+from sentinel.hub.persist_engine import make_private, must_exist, new_engine, store_error
+from sentinel.hub.persist_log import LogReader, Row
 from sentinel.hub.persist_reads import Reader
+from sentinel.hub.persist_record import RecordReader
 from sentinel.hub.persist_writes import NOTIFY_CHANNEL, UnitOfWork
 from sentinel.hub.tables import AGENT, AUDIT, CERTIFICATE, HEAD, INCIDENT
 from sentinel.hub.writer import Writer
@@ -53,7 +55,6 @@ QUEUE = 4096  # operations that wait; beyond it callers wait before they are que
 POLL_S = 1.0  # how soon another process's changes are seen where nothing notifies us
 SIGN_MS = 60_000  # a node's mere sign of life is written no more often than this
 SIGNS = frozenset({"last_seen_ms", "clock_skew_ms"})
-AUDIT_PAGE = 2000
 
 _SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
 
@@ -102,18 +103,24 @@ class Store:
         self._agents: dict[str, AgentNote] = {}  # newer than what is written
         self._written_ms: dict[str, int] = {}  # host -> last_seen_ms as it is written
         self.bus = Bus()
-        self.restored: tuple[str, ...] = ()  # triggers of the audit log that had been tampered with
+        self.log = LogReader(self._read)
+        self.dossiers = RecordReader(self._read)
+        self.restored: tuple[
+            str, ...
+        ] = ()  # triggers of the audit log that were not as they must be
 
     @classmethod
-    async def open(cls, url: str) -> Store:
+    async def open(cls, url: str, *, prepare: bool = True) -> Store:
         """Return the store at `url`, migrated and sealed: `sqlite:///PATH` or `postgresql://...`.
 
-        It writes from `async with` on. Raises ConfigError where `url` names no database that we know,
-        and StoreError where the database cannot be used or a newer version has written it.
+        It writes from `async with` on. Without `prepare` nothing is changed: the database must be
+        there and of this version, and whatever is wrong with its triggers is only said.
+        Raises ConfigError where `url` names no database that we know, and StoreError where the
+        database cannot be used or a newer version has written it.
         """
         store = cls(new_engine(url))
         try:
-            await store._prepare()
+            await (store._prepare() if prepare else store._inspect())
         except BaseException:
             await store._engine.dispose()
             raise
@@ -132,6 +139,12 @@ class Store:
                 ", ".join(self.restored),
                 extra={"action": "audit_resealed"},
             )
+
+    async def _inspect(self) -> None:
+        if self.database == "sqlite":
+            must_exist(str(self._engine.url.database))
+        async with self._read() as connection:
+            self.restored = await connection.run_sync(schema.inspect)
 
     async def __aenter__(self) -> Self:
         """Start writing."""
@@ -202,7 +215,7 @@ class Store:
                     await self._listen()
                 else:
                     await asyncio.sleep(POLL_S)
-                    self.bus.publish((await self.audit_end())[0])
+                    self.bus.publish(await self.revision())
             except errors.StoreError as error:
                 log.warning("%s", error.what, extra={"action": "store_unreachable"})
                 await asyncio.sleep(POLL_S)
@@ -227,16 +240,21 @@ class Store:
 
     async def page(self, *, open_only: bool, before: str | None, limit: int) -> protocol.Page:
         """Return incidents, newest first; `before` is the last id of the page before."""
-        where: list[sa.ColumnElement[bool]] = [INCIDENT.c.is_open] if open_only else []
-        if before is not None:
-            where.append(INCIDENT.c.id < before)
-        query = sa.select(*_SUMMARY).where(*where).order_by(INCIDENT.c.id.desc()).limit(limit + 1)
+        request = protocol.ListRequest(open_only=open_only, before=before, limit=limit)
+        return await self.listed(request)
+
+    async def listed(self, request: protocol.ListRequest) -> protocol.Page:
+        """Return the page of incidents that is asked for."""
         async with self._read() as connection:
             # The revision first: what changes in between is then sent once more, and never missed.
             revision = await _head(connection)
-            rows = (await connection.execute(query)).mappings().all()
-        summaries = tuple(msgspec.convert(row, Summary) for row in rows[:limit])
-        return protocol.Page(summaries=summaries, revision=revision, more=len(rows) > limit)
+            rows = (await connection.execute(persist_list.page(request))).mappings().all()
+        found = [msgspec.convert(row, Summary) for row in rows[: request.limit]]
+        if request.urgent and request.up:
+            found.reverse()
+        return protocol.Page(
+            summaries=tuple(found), revision=revision, more=len(rows) > request.limit
+        )
 
     async def changes(self, *, since: int, limit: int) -> tuple[Summary, ...]:
         """Return the incidents that changed after `since`, in the order of their last change."""
@@ -325,13 +343,8 @@ class Store:
 
     async def revision(self) -> int:
         """Return the number of the last audit record."""
-        return (await self.audit_end())[0]
-
-    async def audit_end(self) -> tuple[int, bytes]:
-        """Return the seq and hash that the head row holds."""
         async with self._read() as connection:
-            row = (await connection.execute(sa.select(HEAD.c.seq, HEAD.c.hash))).one()
-            return row.seq, row.hash
+            return await _head(connection)
 
     async def record(self, action: str, text: str, now_ms: int) -> None:
         """Write an audit record about the hub itself."""
@@ -340,21 +353,6 @@ class Store:
             _note(work, now_ms, action, text, {})
 
         await self.write(operation)
-
-    async def audit_rows(self) -> AsyncIterator[audit.Row]:
-        """Yield every audit record as it is stored, by seq, in pages of bounded size."""
-        seq: int | None = None
-        while True:
-            query = sa.select(AUDIT).order_by(AUDIT.c.seq).limit(AUDIT_PAGE)
-            if seq is not None:
-                query = query.where(AUDIT.c.seq > seq)
-            async with self._read() as connection:
-                rows = (await connection.execute(query)).mappings().all()
-            for row in rows:
-                yield msgspec.convert(row, audit.Row)
-            if len(rows) < AUDIT_PAGE:
-                return
-            seq = rows[-1]["seq"]
 
     async def audit_page(
         self, *, after: int, limit: int, incident: str | None
@@ -371,7 +369,7 @@ class Store:
         )
         async with self._read() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        records = [audit.record(msgspec.convert(row, audit.Row)) for row in rows]
+        records = [audit.record(Row(**row)) for row in rows]
         return tuple(reversed(records) if newest else records)
 
     # ------------------------------------------------------------ nodes and certificates

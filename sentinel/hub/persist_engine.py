@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +65,14 @@ def make_private(path: str) -> None:
     SQLite gives the files it makes beside it the same mode.
     """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def must_exist(path: str) -> None:
+    """Raise StoreError where there is no file: SQLite would make an empty one."""
+    if not Path(path).is_file():
+        raise errors.StoreError(
+            f"there is no database at {path}", hint="a hub makes it when it first starts"
+        )
 
 
 def _on_sqlite_connect(connection: Any, _: object) -> None:  # noqa: ANN401

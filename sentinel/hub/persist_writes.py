@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 
-from sentinel import canonical, errors
+from sentinel import canonical, errors, merkle
 from sentinel.domain import (
     Choice,
     CommandResult,
@@ -24,17 +24,19 @@ from sentinel.domain import (
     PlanJudgement,
     Reasoning,
     Report,
-    Severity,
     State,
 )
-from sentinel.hub import audit
 from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
 from sentinel.hub.persist_engine import reason
+from sentinel.hub.persist_list import URGENCY
+from sentinel.hub.persist_log import HEAD_ROW, KEPT, Row
 from sentinel.hub.persist_reads import Reader
 from sentinel.hub.tables import (
     AGENT,
     AUDIT,
+    AUDIT_NODE,
     CERTIFICATE,
+    CHECKPOINT,
     DECISION,
     HEAD,
     INCIDENT,
@@ -62,25 +64,21 @@ _FIRST_SIGHT = (
     )
     .returning(LETTER_SEEN.c.letter)
 )
-_URGENCY = sa.case(
-    (INCIDENT.c.severity == Severity.CRITICAL.value, 0),
-    (INCIDENT.c.severity == Severity.WARNING.value, 1),
-    else_=2,
-)
-_LOCKED_HEAD = sa.select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
+_LOCKED_HEAD = HEAD_ROW.with_for_update()
 
 
 class UnitOfWork(Reader):
     """One transaction that writes. Operations run in it one after the other, each in a savepoint."""
 
     def __init__(
-        self, connection: AsyncConnection, end: tuple[int, bytes], whole: AsyncTransaction
+        self, connection: AsyncConnection, end: merkle.Range, whole: AsyncTransaction
     ) -> None:
         """Use `begin`."""
         super().__init__(connection)
         self._whole = whole
         self._began = self._end = end
-        self._records: list[audit.Row] = []
+        self._records: list[Row] = []
+        self._nodes: list[tuple[merkle.Subtree, bytes]] = []
         self._lines: list[dict[str, Any]] = []
 
     @classmethod
@@ -89,7 +87,14 @@ class UnitOfWork(Reader):
         row = (await connection.execute(_LOCKED_HEAD)).one()
         # Either database can give up a transaction by itself and let the rest of it pass as if
         # nothing had been. A savepoint around the whole is gone then, and `finish` finds out.
-        return cls(connection, (row.seq, row.hash), await connection.begin_nested())
+        try:
+            end = merkle.Range.load(row.seq, row.tree)
+        except ValueError as error:
+            raise errors.StoreError(
+                f"the head row of the audit log is damaged: {error}",
+                hint="sentinel audit verify says what else is; restore a backup",
+            ) from None
+        return cls(connection, end, await connection.begin_nested())
 
     async def attempt(self, operation: Callable[[UnitOfWork], Awaitable[object]]) -> object:
         """Run `operation` in a savepoint; return its result, or its exception as a value.
@@ -97,7 +102,7 @@ class UnitOfWork(Reader):
         What the log gained in it is taken back with it. Raises where the database itself failed: then
         the whole transaction is lost.
         """
-        mark = self._end, len(self._records), len(self._lines)
+        mark = self._end, len(self._records), len(self._lines), len(self._nodes)
         savepoint = await self._connection.begin_nested()
         # gather, so that whatever the operation raises goes to its own caller and to nobody else.
         (outcome,) = await asyncio.gather(operation(self), return_exceptions=True)
@@ -109,7 +114,7 @@ class UnitOfWork(Reader):
             raise outcome
         await savepoint.rollback()
         self._end = mark[0]
-        del self._records[mark[1] :], self._lines[mark[2] :]
+        del self._records[mark[1] :], self._lines[mark[2] :], self._nodes[mark[3] :]
         if refused:
             return errors.WireError(
                 f"the database cannot hold this: {reason(outcome)}",
@@ -120,14 +125,20 @@ class UnitOfWork(Reader):
     async def finish(self) -> int:
         """Write what the log gained and return its new end, just before the commit."""
         if self._records:
-            rows = [msgspec.structs.asdict(row) for row in self._records]
+            rows = [row._asdict() for row in self._records]
             await self._connection.execute(sa.insert(AUDIT), rows)
+        if self._nodes:
+            nodes = [
+                {"level": node.level, "number": node.number, "hash": root}
+                for node, root in self._nodes
+            ]
+            await self._connection.execute(sa.insert(AUDIT_NODE), nodes)
         if self._lines:
             await self._connection.execute(sa.insert(TIMELINE), self._lines)
-        seq, digest = self._end
+        seq = self._end.size
         if self._end != self._began:
             await self._connection.execute(
-                sa.update(HEAD).where(HEAD.c.id == 1).values(seq=seq, hash=digest)
+                sa.update(HEAD).where(HEAD.c.id == 1).values(seq=seq, tree=self._end.dump())
             )
             if self._connection.dialect.name == "postgresql":
                 await self._connection.execute(
@@ -139,14 +150,25 @@ class UnitOfWork(Reader):
     # ------------------------------------------------------------ the log
 
     @property
-    def end(self) -> tuple[int, bytes]:
-        """The seq and hash of the log's last record."""
+    def end(self) -> merkle.Range:
+        """The tree over the log's records; `end[0]` is the number of the last."""
         return self._end
 
-    def add_record(self, row: audit.Row) -> None:
+    def add_record(self, row: Row) -> None:
         """Add the audit record after the last."""
+        made: dict[merkle.Subtree, bytes] = {}
         self._records.append(row)
-        self._end = row.seq, row.hash
+        self._end = self._end.add(row.hash, made=made)
+        self._nodes += ((n, root) for n, root in made.items() if n.level and n.level % KEPT == 0)
+
+    async def add_checkpoint(self, size: int, note: str) -> bool:
+        """Keep a signed checkpoint; False where a hub has kept one of that size or a larger."""
+        newest = await self._connection.execute(sa.select(sa.func.max(CHECKPOINT.c.size)))
+        if (newest.scalar_one() or 0) >= size:
+            return False
+        values = {"size": size, "note": note.encode()}
+        await self._connection.execute(sa.insert(CHECKPOINT), values)
+        return True
 
     def add_moves(self, incident: str, seq: int, moves: Iterable[Move]) -> None:
         """Add lines to an incident's timeline under one audit record."""
@@ -163,9 +185,12 @@ class UnitOfWork(Reader):
 
     # ------------------------------------------------------------ incidents
 
-    async def insert_case(self, case: Case) -> None:
-        """Add a new incident."""
-        values = {**msgspec.to_builtins(case), "tail": case.id[::-1], "is_open": case.is_open}
+    async def insert_case(self, *cases: Case) -> None:
+        """Add new incidents."""
+        values = [
+            {**msgspec.to_builtins(case), "tail": case.id[::-1], "is_open": case.is_open}
+            for case in cases
+        ]
         await self._connection.execute(sa.insert(INCIDENT), values)
 
     async def swap(self, before: Case, after: Case) -> bool:
@@ -190,7 +215,7 @@ class UnitOfWork(Reader):
         query = (
             sa.select(INCIDENT.c.id)
             .where(INCIDENT.c.state == state.value, INCIDENT.c.lease_until_ms <= now_ms)
-            .order_by(_URGENCY, INCIDENT.c.entered_ms)
+            .order_by(URGENCY, INCIDENT.c.entered_ms)
             .limit(limit)
             # A row that somebody's session holds is passed over, not waited for.
             .with_for_update(skip_locked=True)
@@ -231,27 +256,40 @@ class UnitOfWork(Reader):
 
     async def add_report(self, report: Report, body: bytes, incident: str, seq: int) -> None:
         """Add a report's exact bytes under its incident and audit record."""
-        values = {
-            "host": report.host,
-            "event": report.event,
-            "incident": incident,
-            "seq": seq,
-            "digest": canonical.digest(body),
-            "body": body,
-        }
+        await self.add_reports([(report, body, incident, seq)])
+
+    async def add_reports(self, reports: Iterable[tuple[Report, bytes, str, int]]) -> None:
+        """Add reports, each with its exact bytes, its incident and its audit record."""
+        values = [
+            {
+                "host": report.host,
+                "event": report.event,
+                "incident": incident,
+                "seq": seq,
+                "digest": canonical.digest(body),
+                "body": body,
+            }
+            for report, body, incident, seq in reports
+        ]
         await self._connection.execute(sa.insert(REPORT), values)
 
     async def add_plan(self, incident: str, seq: int, plan: PlanRecord) -> None:
         """Add one revision of a plan."""
-        judgement = None if plan.judgement is None else canonical.encode(plan.judgement)
-        values = {
-            "incident": incident,
-            "revision": plan.revision,
-            "seq": seq,
-            "digest": plan.digest,
-            "body": plan.body,
-            "judgement": judgement,
-        }
+        await self.add_plans([(incident, seq, plan)])
+
+    async def add_plans(self, plans: Iterable[tuple[str, int, PlanRecord]]) -> None:
+        """Add plans, each under its incident and audit record."""
+        values = [
+            {
+                "incident": incident,
+                "revision": plan.revision,
+                "seq": seq,
+                "digest": plan.digest,
+                "body": plan.body,
+                "judgement": None if plan.judgement is None else canonical.encode(plan.judgement),
+            }
+            for incident, seq, plan in plans
+        ]
         await self._connection.execute(sa.insert(PLAN), values)
 
     async def judge_plan(self, incident: str, revision: int, judgement: PlanJudgement) -> None:

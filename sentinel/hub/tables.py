@@ -237,7 +237,10 @@ class Certificate(SQLModel, table=True):
 
 
 class Head(SQLModel, table=True):
-    """One row: the end of the audit log. Whoever writes locks it first, so writers take turns."""
+    """One row: the end of the audit log. Whoever writes locks it first, so writers take turns.
+
+    `seq` is the number of records, `tree` the compact range of the Merkle tree over them.
+    """
 
     __tablename__ = "head"
 
@@ -245,11 +248,14 @@ class Head(SQLModel, table=True):
         sa_type=sa.SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
     seq: int = _int()
-    hash: bytes = _bytes()
+    tree: bytes = _bytes()
 
 
 class Audit(SQLModel, table=True):
-    """The append-only log: triggers refuse every change, every deletion and every gap."""
+    """The append-only log: triggers refuse every change, every deletion and every gap.
+
+    Record `seq` is leaf seq - 1 of the Merkle tree, and `hash` is that leaf's hash.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (sa.Index("audit_incident", "incident", "seq"),)
@@ -258,6 +264,31 @@ class Audit(SQLModel, table=True):
     incident: str = _text()
     body: bytes = _bytes()
     hash: bytes = _bytes()
+
+
+class AuditNode(SQLModel, table=True):
+    """The root of the perfect subtree over the leaves [number << level, (number + 1) << level).
+
+    Kept for every eighth level above the leaves: a proof then reads a few hundred hashes at most, and
+    the tree costs one row in 255 records.
+    """
+
+    __tablename__ = "audit_node"
+
+    level: int = Field(
+        sa_type=sa.SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    number: int = _int(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    hash: bytes = _bytes()
+
+
+class Checkpoint(SQLModel, table=True):
+    """A checkpoint of the log as it was signed; triggers refuse what they refuse of the log."""
+
+    __tablename__ = "checkpoint"
+
+    size: int = Field(sa_type=Serial, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    note: bytes = _bytes()
 
 
 def _table(kind: type[SQLModel]) -> sa.Table:
@@ -278,3 +309,5 @@ INVITE = _table(Invite)
 CERTIFICATE = _table(Certificate)
 HEAD = _table(Head)
 AUDIT = _table(Audit)
+AUDIT_NODE = _table(AuditNode)
+CHECKPOINT = _table(Checkpoint)

@@ -15,15 +15,18 @@ import grpc
 import msgspec
 
 from sentinel import errors, protocol, rpc, wire
-from sentinel.domain import Host
+from sentinel.domain import Bundle, Host
 from sentinel.hub import access, approve, intake
 from sentinel.hub.enrol import EnrolDoor
+from sentinel.hub.notary import Notary
 from sentinel.hub.persist import Store
+from sentinel.trust import checkpoint
 
 log = logging.getLogger(__name__)
 
 QUEUE = 64
 POLL_S = 5.0
+REVOKED_S = 0.5  # a revoked node is cut within
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,12 @@ class Session:
         self.serial = serial
         self.queue: asyncio.Queue[protocol.HubMessage] = asyncio.Queue(QUEUE)
         self.sent: set[str] = set()  # statements already pushed on this stream
+        self.seen: set[int] = set()  # sizes at which the node has seen the log
+        # Those that went with plans. One that waits there still may be the last that sentinel-exec has
+        # seen when it comes to the next, so the next is proved from there too.
+        self.bundled: set[int] = set()
+        self.shown = ""  # the last checkpoint pushed on this stream
+        self.lock = asyncio.Lock()  # checkpoints are pushed in the order in which they were made
         self.refused = 0
         self.ended = asyncio.Event()
         self.why = ""
@@ -67,10 +76,16 @@ class AgentDoor:
     """The agents' service."""
 
     def __init__(
-        self, store: Store, site: Site, clock: Callable[[], int], enrol: EnrolDoor
+        self,
+        store: Store,
+        site: Site,
+        clock: Callable[[], int],
+        enrol: EnrolDoor,
+        notary: Notary,
     ) -> None:
         """Serve over `store`; `clock` returns ms since the epoch; `enrol` answers renewals."""
         self._store = store
+        self._notary = notary
         self._site = site
         self._clock = clock
         self._enrol = enrol
@@ -144,6 +159,8 @@ class AgentDoor:
             )
         )
         log.info("node %s attached", session.host, extra={"action": "node_attached"})
+        session.seen = set(attach.seen)
+        await self._show(session)
         await self.dispatch(session.host)
         async with asyncio.TaskGroup() as tasks:
             reader = tasks.create_task(self._read(session))
@@ -164,14 +181,53 @@ class AgentDoor:
         if session is None:
             return
         for bundle in await approve.bundles_for(self._store, host):
-            if bundle.statement not in session.sent:
-                session.sent.add(bundle.statement)
-                session.push(protocol.HubMessage(bundle=bundle))
+            async with session.lock:
+                if bundle.statement not in session.sent:
+                    session.sent.add(bundle.statement)
+                    session.push(protocol.HubMessage(bundle=await self._on_record(bundle, session)))
+
+    async def _on_record(self, bundle: Bundle, session: Session) -> Bundle:
+        """Return `bundle` with the proof that its approval is in the log.
+
+        Where there is none it goes as it is: the node refuses it, and the operator reads why.
+        """
+        try:
+            logged = await self._notary.logged(bundle, session.seen)
+        except errors.StoreError as error:
+            log.error("no proof for a plan: %s", error.what, extra={"action": "no_proof"})
+            return bundle
+        assert logged.log is not None
+        self._pushed(session, logged.log.checkpoint)
+        session.bundled.add(checkpoint.parse(logged.log.checkpoint).size)
+        return logged
+
+    async def _show(self, session: Session) -> None:
+        """Push what the log is now, unless that was the last that was pushed."""
+        async with session.lock:
+            try:
+                shown = await self._notary.witness(session.seen)
+            except errors.StoreError as error:
+                log.error("no checkpoint to show: %s", error.what, extra={"action": "no_proof"})
+                return
+            if shown.checkpoint != session.shown:
+                session.push(protocol.HubMessage(witness=shown))
+                self._pushed(session, shown.checkpoint)
+
+    def _seen(self, session: Session, seen: protocol.Seen) -> None:
+        """Keep what the next checkpoint must be proved to have grown from."""
+        shown = {checkpoint.parse(session.shown).size} if session.shown else set()
+        executed = min(seen, default=0)
+        session.bundled = {size for size in session.bundled if size >= executed}
+        session.seen = shown | session.bundled | set(seen)
+
+    def _pushed(self, session: Session, note: str) -> None:
+        session.shown = note
+        session.seen.add(checkpoint.parse(note).size)
 
     async def watch_revocations(self) -> None:
         """Cut the streams of revoked certificates; new calls are refused by the access table."""
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(REVOKED_S)
             revoked = await self._store.revoked()
             for session in list(self.sessions.values()):
                 if session.serial in revoked:
@@ -221,6 +277,8 @@ class AgentDoor:
                 last_seen_ms=now_ms,
                 clock_skew_ms=message.heartbeat.sent_ms - now_ms,
             )
+            self._seen(session, message.heartbeat.seen)
+            await self._show(session)
         elif message.letter is not None:
             try:
                 await intake.take(self._store, session.host, message.letter, now_ms)

@@ -10,12 +10,12 @@ import grpc
 import grpc.aio
 import pytest
 
-from sentinel import errors, process, protocol, rpc, wire
+from sentinel import errors, merkle, process, protocol, rpc, wire
 from sentinel.agent import enrol as agent_enrol
 from sentinel.demo import Site
 from sentinel.domain import Anomaly, Context, Kind, Metric, Mode, Report, Severity
 from sentinel.protocol import AgentMessage, Attach, Heartbeat, HubMessage, Letter
-from sentinel.trust import identity, x509
+from sentinel.trust import checkpoint, identity, sshagent, x509
 
 ATTACH = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
 POLICY = "sha256:" + "0" * 64
@@ -48,6 +48,7 @@ class Stream:
 
     def __init__(self, folder):
         self.credentials = identity.load(folder, process.now_ms())
+        self.shown = []
 
     async def __aenter__(self):
         where = self.credentials
@@ -64,15 +65,22 @@ class Stream:
         await self.stream.write(data)
 
     async def hear(self):
-        async with asyncio.timeout(10):
-            data = await self.stream.read()
-        if data is grpc.aio.EOF:
-            return None
-        return wire.decode(HubMessage, data, limit=protocol.HUB_MESSAGE_BYTES)
+        """Return the next message but the checkpoints, which are kept in `shown`."""
+        while True:
+            async with asyncio.timeout(10):
+                data = await self.stream.read()
+            if data is grpc.aio.EOF:
+                return None
+            message = wire.decode(HubMessage, data, limit=protocol.HUB_MESSAGE_BYTES)
+            if message.witness is None:
+                return message
+            self.shown.append(message.witness)
 
-    async def attach(self):
+    async def attach(self, seen=()):
         now_ms = process.now_ms()
-        hello = Attach(version="t", policy=POLICY, mode=Mode.DRY_RUN, boot_ms=0, sent_ms=now_ms)
+        hello = Attach(
+            version="t", policy=POLICY, mode=Mode.DRY_RUN, boot_ms=0, sent_ms=now_ms, seen=seen
+        )
         await self.say(AgentMessage(attach=hello))
         return (await self.hear()).hello
 
@@ -117,6 +125,27 @@ async def test_a_node_is_attached_once_the_hub_says_hello(site):
     async with Stream(enrol(site, "a1")) as node:
         hello = await node.attach()
     assert (hello.site, hello.heartbeat_s) == ("demo", 1)
+
+
+async def test_a_node_is_shown_the_log_and_its_growth_since_what_it_has_seen(site):
+    folder = enrol(site, "w1")
+    key = checkpoint.parse_key((folder / "roots" / "checkpoint.pub").read_text())
+    async with Stream(folder) as node:
+        await node.attach()
+        await node.letter(id="letter-w1", report=report("event-w1", "w1"))
+    first = checkpoint.verify(node.shown[0].checkpoint, key)
+    assert node.shown[0].growth == ()
+    enrol(site, "w2")  # which is on record
+    async with Stream(folder) as node:
+        # As if sentinel-agent had seen more since, of another hub: what nodes share is too old for it.
+        await node.attach((first.size + 1, first.size))
+        await node.letter(id="letter-w1", report=report("event-w1", "w1"))
+    (shown,) = node.shown
+    now = checkpoint.verify(shown.checkpoint, key)
+    assert now.size > first.size
+    (proof,) = [each.proof for each in shown.growth if each.since == first.size]
+    proof = [bytes.fromhex(each) for each in proof]
+    assert merkle.extends(first.size, first.root, now.size, now.root, proof)
 
 
 async def test_the_first_message_must_be_attach(site):
@@ -240,8 +269,8 @@ async def test_a_stolen_agent_certificate_cannot_pose_as_the_hub(site, unused_po
     await server.start()
     try:
         victim = identity.load(site.operator, process.now_ms())
-        channel = rpc.channel(f"localhost:{unused_port}", victim.authority, victim.pair)
-        client = rpc.OperatorsClient(channel, "x")
+        hand = sshagent.Agent(str(site.agent_socket))
+        client = rpc.operators(victim, hand, f"localhost:{unused_port}")
         with pytest.raises(errors.PeerError):
             await client.call(protocol.StatusRequest(), timeout_s=5)
         await client.close()

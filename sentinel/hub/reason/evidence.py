@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from sentinel import human
 from sentinel.domain import (
     Change,
     Context,
@@ -24,7 +25,6 @@ from sentinel.domain import (
     Report,
 )
 from sentinel.errors import printable
-from sentinel.hub.reason import human
 from sentinel.hub.reason.picture import (
     Entity,
     Picture,

@@ -14,9 +14,10 @@ from importlib import resources
 
 import msgspec
 
+from sentinel import human
 from sentinel.domain import MAX_COMMAND_CHARS, Claim, Command, Diagnosis, Process
 from sentinel.errors import ConfigError
-from sentinel.hub.reason import evidence, human
+from sentinel.hub.reason import evidence
 from sentinel.hub.reason.evidence import Fact
 from sentinel.hub.reason.picture import Picture, is_subject, journal_share, zombie_children
 from sentinel.hub.reason.runbook import (

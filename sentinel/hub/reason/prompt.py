@@ -15,9 +15,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sentinel import human
 from sentinel.domain import Incident, Judgement, Outcome, Verdict
 from sentinel.errors import printable
-from sentinel.hub.reason import human
 from sentinel.hub.reason.engine import EngineError, Failure, Limits, Message
 from sentinel.hub.reason.evidence import Fact
 from sentinel.hub.reason.picture import Entity, Picture

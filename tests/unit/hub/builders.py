@@ -8,7 +8,7 @@ import uuid
 import msgspec
 
 from sentinel import canonical
-from sentinel.config import HubSettings
+from sentinel.config import ApprovalSettings, HubSettings
 from sentinel.domain import (
     Admission,
     Anomaly,
@@ -27,7 +27,9 @@ from sentinel.domain import (
     Process,
     Reasoning,
     Report,
+    Risk,
     Severity,
+    Signature,
     Stage,
     State,
     Statement,
@@ -39,6 +41,8 @@ from sentinel.hub.moves import Entry, move
 from sentinel.hub.pipeline import Pipeline
 from sentinel.lifecycle import Event
 from sentinel.protocol import Cleared, DecideRequest, Finish, Finished, Letter, Ran
+from sentinel.trust import signers
+from tests.unit.trust.keys import SoftKey
 
 NOW = 1_800_000_000_000
 HOST = "web1"
@@ -131,6 +135,9 @@ class Policy:
 
     digest = POLICY
 
+    def __init__(self, risk=Risk.MEDIUM):
+        self.risk = risk
+
     def judge(self, plan, context):
         known = {"kill": Verdict.ALLOW, "rm": Verdict.BLOCK}
         verdicts = [known.get(c.text.split()[0], Verdict.REVIEW) for c in plan.commands]
@@ -140,7 +147,7 @@ class Policy:
             plan=canonical.digest_of(plan),
             policy=POLICY,
             verdict=worst,
-            commands=tuple(Judgement(verdict=v, findings=()) for v in verdicts),
+            commands=tuple(Judgement(verdict=v, findings=(), risk=self.risk) for v in verdicts),
         )
 
 
@@ -205,6 +212,7 @@ def statement(incident, choice=Choice.APPROVE, operator="alice", **changes):
         choice=choice,
         incident=incident.summary.id,
         event=incident.report.event,
+        report=canonical.report_digest(incident.report),
         host=incident.summary.host,
         plan=incident.plan_digest,
         policy=incident.judgement.policy,
@@ -218,13 +226,26 @@ def statement(incident, choice=Choice.APPROVE, operator="alice", **changes):
     return msgspec.structs.replace(said, **changes)
 
 
-def request(said):
-    return DecideRequest(incident=said.incident, statement=canonical.encode(said).decode())
+KEYS = {name: SoftKey() for name in ("alice", "bob", "carol")}
+SIGNERS = signers.parse("".join(key.line(name) for name, key in KEYS.items()))
+RULES = approve.Rules(hub_mode=Mode.LIVE, signers=SIGNERS, approvals=ApprovalSettings())
+
+
+def signed(text, operator="alice", namespace=signers.DECISION):
+    return Signature(signer=operator, sshsig=KEYS[operator].sign(text.encode(), namespace))
+
+
+def request(said, operator="alice"):
+    """The decision `said`, signed by `operator`."""
+    text = canonical.encode(said).decode()
+    return DecideRequest(
+        incident=said.incident, statement=text, signatures=(signed(text, operator),)
+    )
 
 
 async def decide(store, incident, choice=Choice.APPROVE, operator="alice", **changes):
     said = statement(incident, choice, operator, **changes)
-    return await approve.decide(store, operator, request(said), NOW, hub_mode=Mode.LIVE)
+    return await approve.decide(store, operator, request(said, operator), NOW, RULES)
 
 
 async def say(store, incident, now_ms=NOW, **what):

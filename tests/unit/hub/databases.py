@@ -25,13 +25,23 @@ def run(url, *statements):
         return cursor.fetchall() if cursor.description else []
 
 
+def put(url, table, column, data, where):
+    """Put `data` into a column of bytes."""
+    mark = "?" if url.startswith("sqlite") else "%s"
+    with closing(connect(url)) as connection:
+        connection.execute(f"UPDATE {table} SET {column} = {mark} WHERE {where}", (data,))
+
+
 def unseal(url):
     """Remove the audit log's triggers, as its owner can."""
     if url.startswith("sqlite"):
-        names = ("audit_no_update", "audit_no_delete", "audit_no_gap")
-        run(url, *(f"DROP TRIGGER {name}" for name in names))
+        names = run(url, "SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        run(url, "SELECT 1", *(f"DROP TRIGGER {name}" for (name,) in names))
     else:
-        run(url, "ALTER TABLE audit DISABLE TRIGGER ALL")
+        run(
+            url,
+            *(f"ALTER TABLE IF EXISTS {t} DISABLE TRIGGER ALL" for t in ("audit", "checkpoint")),
+        )
 
 
 def end_sessions(url):
@@ -41,3 +51,10 @@ def end_sessions(url):
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
+
+
+def insert(url, table, values):
+    """Insert one row."""
+    marks = ", ".join("?" if url.startswith("sqlite") else "%s" for _ in values)
+    with closing(connect(url)) as connection:
+        connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)

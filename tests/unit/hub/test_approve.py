@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from sentinel import canonical, errors
+from sentinel.config import ApprovalSettings
 from sentinel.domain import (
     Choice,
     Command,
     Judgement,
     Mode,
     PlanJudgement,
-    Signature,
+    Risk,
     State,
     Statement,
     Verdict,
@@ -23,14 +24,20 @@ from sentinel.hub import approve
 from sentinel.hub.cases import PlanRecord
 from sentinel.hub.persist import Store
 from sentinel.protocol import Action, ActRequest, DecideRequest, Finish, ReviseRequest
+from sentinel.trust.signers import NOBODY
 from tests.unit.hub import builders as b
 from tests.unit.hub import databases
 
 OTHER = "sha256:" + "0" * 64
 
 
-async def send(store, said, operator="alice", hub_mode=Mode.LIVE, now_ms=b.NOW):
-    return await approve.decide(store, operator, b.request(said), now_ms, hub_mode=hub_mode)
+async def send(store, said, operator="alice", now_ms=b.NOW, **rules):
+    request = b.request(said, operator)
+    return await approve.decide(store, operator, request, now_ms, changed(b.RULES, **rules))
+
+
+def changed(noun, **fields):
+    return msgspec.structs.replace(noun, **fields)
 
 
 # ---------------------------------------------------------------- the order of the checks
@@ -39,7 +46,7 @@ async def send(store, said, operator="alice", hub_mode=Mode.LIVE, now_ms=b.NOW):
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"operator": "bob"}, errors.OperatorError, "bob's, and the connection is alice's"),
+        ({"operator": "bob"}, errors.OperatorError, "bob's, and it is alice who signs"),
         ({"plan": OTHER}, errors.ConflictError, "statement's plan"),
         ({"policy": OTHER}, errors.ConflictError, "statement's policy"),
         ({"challenge": "0" * 32}, errors.ConflictError, "statement's challenge"),
@@ -69,7 +76,7 @@ async def test_a_statement_about_another_incident_than_the_request_is_refused(st
     request = b.request(b.statement(one))
     request = msgspec.structs.replace(request, incident=two.summary.id)
     with pytest.raises(errors.OperatorError, match="another incident"):
-        await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+        await approve.decide(store, "alice", request, b.NOW, b.RULES)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +93,10 @@ async def test_a_statement_about_another_incident_than_the_request_is_refused(st
 async def test_a_statement_that_is_not_canonical_decides_nothing(store, spoil):
     incident = await b.awaiting(store)
     said = b.request(b.statement(incident))
-    request = DecideRequest(incident=said.incident, statement=spoil(said.statement))
+    text = spoil(said.statement)
+    request = DecideRequest(incident=said.incident, statement=text, signatures=(b.signed(text),))
     with pytest.raises(errors.WireError):
-        await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+        await approve.decide(store, "alice", request, b.NOW, b.RULES)
     assert await store.incident(incident.summary.id) == incident
 
 
@@ -140,18 +148,163 @@ async def intake_again(store):
     await b.say(store, (await b.reported(store)), report=b.report())
 
 
+# ---------------------------------------------------------------- who signs
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda r: changed(r, signatures=()), "has 0 signatures"),
+        (lambda r: changed(r, signatures=r.signatures * 2), "has 2 signatures"),
+        (lambda r: changed(r, signatures=(b.signed(r.statement, "bob"),)), "signature is bob's"),
+        (
+            lambda r: changed(
+                r, signatures=(changed(b.signed(r.statement, "bob"), signer="alice"),)
+            ),
+            r"made by bob's key \[signature.person\]",
+        ),
+        (
+            lambda r: changed(r, signatures=(b.signed(r.statement, namespace="git"),)),
+            r"not for 'decision@sentinel' \[signature.namespace\]",
+        ),
+        (
+            lambda r: changed(r, signatures=(b.signed(r.statement + " "),)),
+            r"does not hold over these bytes \[signature.bad\]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("choice", Choice)
+async def test_a_decision_that_its_person_has_not_signed_decides_nothing(
+    store, choice, spoil, says
+):
+    incident = await b.awaiting(store)
+    request = spoil(b.request(b.statement(incident, choice)))
+    with pytest.raises(errors.OperatorError, match=says) as caught:
+        await approve.decide(store, "alice", request, b.NOW, b.RULES)
+    assert caught.value.what
+    assert await store.incident(incident.summary.id) == incident
+
+
+async def test_somebody_whom_the_hub_does_not_know_decides_nothing(store):
+    incident = await b.awaiting(store)
+    with pytest.raises(errors.OperatorError, match=r"signature\.unknown-key") as caught:
+        await send(store, b.statement(incident), signers=NOBODY)
+    assert "allowed_signers" in caught.value.hint
+
+
+# ---------------------------------------------------------------- several people
+
+
+async def grave(store):
+    """An incident with a plan of high risk, which two people must approve."""
+    incident = await b.reported(store)
+    await b.drive(b.pipeline(store, policy=b.Policy(Risk.HIGH)))
+    return await store.incident(incident.summary.id)
+
+
+def live(incident, operator="alice", **fields):
+    return b.statement(incident, operator=operator, mode=Mode.LIVE, **fields)
+
+
+async def test_two_people_sign_the_same_statement_and_then_it_is_approved(store):
+    incident = await grave(store)
+    said = live(incident)
+    begun = await send(store, said)
+    assert begun.summary.state is State.AWAITING
+    assert begun.summary.revision > incident.summary.revision
+    assert begun.moves[-1].text == ("approval signed by alice, live; 1 more must sign: because")
+    assert [each.signer for each in begun.pending.signatures] == ["alice"]
+    assert await approve.bundles_for(store, b.HOST) == ()
+    done = await send(store, said, "bob")
+    assert done.summary.state is State.APPROVED
+    assert done.pending is None
+    assert (done.decision, done.decider) == (said, "alice")
+    assert done.moves[-1].text == "approved by alice and bob, live: because"
+    assert done.moves[-1].actor == "operator:bob"
+    (bundle,) = await approve.bundles_for(store, b.HOST)
+    assert bundle.statement == begun.pending.statement
+    assert [each.signer for each in bundle.signatures] == ["alice", "bob"]
+
+
+async def test_nobody_signs_twice_and_nobody_begins_beside_another(store):
+    incident = await grave(store)
+    begun = await send(store, live(incident))
+    with pytest.raises(errors.ConflictError, match="alice has signed this approval already"):
+        await send(store, live(incident))
+    with pytest.raises(errors.ConflictError, match="alice has begun to approve this plan"):
+        await send(store, live(incident, "bob"), "bob")
+    assert await store.incident(incident.summary.id) == begun
+
+
+async def test_one_person_rejects_what_another_has_begun_to_approve(store):
+    incident = await grave(store)
+    await send(store, live(incident))
+    said = b.statement(incident, Choice.REJECT, "bob")
+    done = await send(store, said, "bob")
+    assert (done.summary.state, done.pending, done.decider) == (State.MANUAL, None, "bob")
+
+
+async def test_a_rehearsal_of_a_plan_of_high_risk_needs_one_person(store):
+    incident = await grave(store)
+    done = await send(store, b.statement(incident, mode=Mode.DRY_RUN))
+    assert done.summary.state is State.APPROVED
+
+
+async def test_an_approval_that_was_begun_is_forgotten_when_it_is_over(store):
+    incident = await grave(store)
+    await send(store, live(incident, expires_ms=b.NOW + 1000))
+    said = live(incident, "bob", issued_ms=b.NOW + 1000)
+    begun = await send(store, said, "bob", now_ms=b.NOW + 1000)
+    assert [each.signer for each in begun.pending.signatures] == ["bob"]
+
+
+async def test_an_approval_that_was_begun_ends_with_the_plan_that_it_was_about(store):
+    incident = await grave(store)
+    begun = await send(store, live(incident))
+    await approve.revise(store, "carol", revision(begun, "kill 4242"), b.NOW)
+    await b.drive(b.pipeline(store, policy=b.Policy(Risk.HIGH)))
+    now = await store.incident(incident.summary.id)
+    assert (now.summary.state, now.pending) == (State.AWAITING, None)
+    with pytest.raises(errors.ConflictError, match="statement's plan"):
+        await send(store, live(incident), "bob")
+    again = await send(store, live(now, "bob"), "bob")
+    assert [each.signer for each in again.pending.signatures] == ["bob"]
+
+
+async def test_how_many_must_sign_is_the_hubs_configuration(store):
+    incident = await grave(store)
+    said = live(incident)
+    three = ApprovalSettings(high=3)
+    for name in ("alice", "bob"):
+        begun = await send(store, said, name, approvals=three)
+        assert begun.summary.state is State.AWAITING
+    done = await send(store, said, "carol", approvals=three)
+    assert done.summary.state is State.APPROVED
+
+
+async def test_of_two_who_begin_at_once_one_is_told_to_sign_the_others(store):
+    incident = await grave(store)
+    outcomes = await asyncio.gather(
+        *(send(store, live(incident, name), name) for name in ("alice", "bob", "carol")),
+        return_exceptions=True,
+    )
+    lost = [each.what for each in outcomes if isinstance(each, errors.ConflictError)]
+    assert len(lost) == 2
+    first = (await store.incident(incident.summary.id)).pending.signatures[0].signer
+    assert all(f"{first} has begun" in what for what in lost)
+
+
 # ---------------------------------------------------------------- what is kept
 
 
 async def test_the_exact_bytes_of_the_statement_are_kept_and_logged(store):
     incident = await b.awaiting(store)
     said = b.statement(incident, reason='quotes " and é')
-    signed = Signature(signer="alice", sshsig="-----BEGIN SSH SIGNATURE-----")
-    request = msgspec.structs.replace(b.request(said), signatures=(signed,))
-    await approve.decide(store, "alice", request, b.NOW, hub_mode=Mode.LIVE)
+    request = b.request(said)
+    await approve.decide(store, "alice", request, b.NOW, b.RULES)
     (bundle,) = await approve.bundles_for(store, b.HOST)
     assert bundle.statement == request.statement
-    assert bundle.signatures == (signed,)
+    assert bundle.signatures == request.signatures
     assert canonical.digest(bundle.plan.encode()) == incident.plan_digest
     (record,) = await store.audit_page(after=-1, limit=1, incident=incident.summary.id)
     facts = msgspec.json.decode(record.body)["facts"]

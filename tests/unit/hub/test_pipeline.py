@@ -445,7 +445,9 @@ async def test_a_command_that_two_parsers_read_differently_is_on_the_security_re
     texts = ("echo 'a\x1b[2J'", "kill 1")
     proposal = b.Proposal(commands=tuple(Command(text=text) for text in texts))
     await b.drive(b.pipeline(store, b.Reasoner(proposal), policy=Doubting()))
-    bodies = [msgspec.json.decode(row.body) async for row in store.audit_rows()]
+    bodies = [
+        msgspec.json.decode(row[2]) async for page in store.log.pages(0, 1000) for row in page
+    ]
     (record,) = [body for body in bodies if body["action"] == "security.quorum"]
     assert record["incident"] == incident.summary.id
     assert record["text"] == "two parsers read command 1 of revision 1 differently"

@@ -204,7 +204,7 @@ def test_a_second_attempt_is_told_what_was_tried_and_what_the_policy_said():
 def test_a_second_attempt_is_told_what_the_operator_said_and_what_came_of_it():
     decision = Statement(
         choice=Choice.REJECT, incident="incident-1", event="event-1", host="web1", plan=DIGEST, policy=DIGEST,
-        challenge="0" * 32, mode=Mode.LIVE, operator="alice", reason="not at noon", issued_ms=1, expires_ms=2,
+        report=DIGEST, challenge="0" * 32, mode=Mode.LIVE, operator="alice", reason="not at noon", issued_ms=1, expires_ms=2,
     )  # fmt: skip
     after = Verification(incident="incident-1", recovered=False, reason="still 940", at_ms=NOW)
     lines = fenced(built(report(), **tried(), decision=decision, verification=after))

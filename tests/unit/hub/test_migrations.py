@@ -1,0 +1,94 @@
+"""A database of an earlier version is taken over whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from sentinel import canonical, errors
+from sentinel.hub import audit
+from sentinel.hub.migrations import schema
+from sentinel.hub.persist import Store
+from tests.unit.hub import databases
+
+_names = itertools.count()
+
+
+def driver(url):
+    return url.replace("sqlite:", "sqlite+pysqlite:").replace("postgresql:", "postgresql+psycopg:")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_url(request, tmp_path):
+    """The URL of a database as version 0001 left it: 600 records, each chained to the one before."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/old.db"
+    else:
+        server = request.getfixturevalue("postgresql").server
+        name = f"old{next(_names)}"
+        server.psql(f"CREATE DATABASE {name};")
+        url = server.get_uri(database=name)
+    engine = sa.create_engine(driver(url))
+    with engine.begin() as connection:
+        command.upgrade(schema._config(connection), "0001")
+        schema._seal(connection)
+        chained, rows = bytes(32), []
+        for seq in range(1, 601):
+            body = canonical.encode(audit.Body(seq=seq, at_ms=seq, action="test", actor="hub"))
+            chained = hashlib.sha256(chained + body).digest()
+            rows.append({"seq": seq, "incident": "", "body": body, "hash": chained})
+        table = sa.table("audit", *map(sa.column, ("seq", "incident", "body", "hash")))
+        connection.execute(sa.insert(table), rows)
+        head = sa.table("head", sa.column("seq"), sa.column("hash"))
+        connection.execute(sa.update(head).values(seq=600, hash=chained))
+    engine.dispose()
+    return url
+
+
+async def test_a_chained_log_becomes_a_tree_over_the_same_records(old_url):
+    before = databases.run(old_url, "SELECT seq, body FROM audit ORDER BY seq")
+    async with await Store.open(old_url) as store:
+        assert store.restored == ()
+        assert (await audit.verify(store)).records == 600
+        await store.record("test", "x", 601)
+        found = await audit.verify(store)
+        assert (found.records, found.broken) == (601, None)
+        with pytest.raises(databases.Refused):
+            databases.run(old_url, "DELETE FROM audit WHERE seq = 2")
+    assert (
+        databases.run(old_url, "SELECT seq, body FROM audit WHERE seq < 601 ORDER BY seq") == before
+    )
+
+
+@pytest.mark.parametrize(
+    ("tampering", "seq"),
+    [
+        ("UPDATE audit SET hash = body WHERE seq = 300", 300),
+        ("DELETE FROM audit WHERE seq = 7", 7),
+        ("DELETE FROM audit WHERE seq = 600", 600),
+        ("UPDATE head SET hash = (SELECT hash FROM audit WHERE seq = 1)", 601),
+    ],
+)
+async def test_a_chained_log_that_was_tampered_with_is_not_taken_over(old_url, tampering, seq):
+    databases.unseal(old_url)
+    databases.run(old_url, tampering)
+    with pytest.raises(errors.StoreError, match=f"record {seq} of the audit log"):
+        await Store.open(old_url)
+    assert databases.run(old_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+async def test_triggers_that_were_missing_before_the_migration_are_told_of(old_url):
+    databases.unseal(old_url)
+    async with await Store.open(old_url) as store:
+        assert "audit_no_gap" in store.restored
+
+
+async def test_reading_an_old_database_changes_nothing_and_says_what_to_do(old_url):
+    with pytest.raises(errors.StoreError, match="at revision 0001") as caught:
+        await Store.open(old_url, prepare=False)
+    assert "start this version's hub" in caught.value.hint
+    assert databases.run(old_url, "SELECT version_num FROM alembic_version") == [("0001",)]
