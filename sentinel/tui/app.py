@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -13,24 +15,26 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from sentinel import errors
+from sentinel import errors, human
 from sentinel.domain import Incident
+from sentinel.protocol import ListRequest
 from sentinel.protocol import Page as Summaries
-from sentinel.tui import look
-from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Updated
+from sentinel.tui import clip, commands, typed
+from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Unusable, Updated
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Row
+from sentinel.tui.line import EMPTY, line
+from sentinel.tui.look import Skin
 from sentinel.tui.output import ASK, Pacer, Shadow
 from sentinel.tui.port import Port
-from sentinel.tui.render import frame
 from sentinel.tui.render.frame import Options
-from sentinel.tui.screens.audit import AuditScreen
+from sentinel.tui.screens import screens
+from sentinel.tui.screens.help import help_page
 from sentinel.tui.screens.incidents import IncidentsPage
-from sentinel.tui.screens.nodes import NodesPage
-from sentinel.tui.screens.page import Page, bound, key
-from sentinel.tui.screens.pager import Pager
+from sentinel.tui.screens.page import Page
+from sentinel.tui.setup import Setup
 from sentinel.tui.store import Store
-from sentinel.tui.widgets.lines import Browser
+from sentinel.tui.trail import Place, Trail, Visit
+from sentinel.tui.widgets import bindings
 
 FLUSH_S = 0.05  # a burst of updates is painted once
 TICK_S = 1.0  # ages and the hub's silence
@@ -42,17 +46,14 @@ class SentinelApp(App[None]):
     CSS_PATH = "sentinel.tcss"
     TITLE = "sentinel-tui"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("1", "go('incidents')", "incidents", shown=False),
-        key("2", "go('nodes')", "nodes", shown=False),
-        key("3", "go('audit')", "audit log", shown=False),
-        key("4", "go('policy')", "policy playground", shown=False),
-        key("ctrl+l", "redraw", "draw the screen again", shown=False),
-        key("ctrl+c", "quit", "leave sentinel-tui", shown=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings.of_places([commands.APP], {})]
 
     def __init__(
-        self, connect: Callable[[], Port], clock: Callable[[], int], options: Options
+        self,
+        connect: Callable[[], Port],
+        clock: Callable[[], int],
+        options: Options,
+        setup: Setup | None = None,
     ) -> None:
         """`connect` returns a new connection to the hub; `clock` is in ms since the epoch."""
         super().__init__(ansi_color=True)
@@ -61,29 +62,41 @@ class SentinelApp(App[None]):
         self._store = Store()
         self._clock = clock
         self._client = Client(connect, self.post_message, lambda: self._store.revision)
-        self.desk = Desk(self._store, self._client.ask, clock, options)
+        self.desk = Desk(self._store, self._client.ask, clock, options, setup or Setup())
+        self._bindings = bindings.put(self._bindings, [commands.APP], self.desk.setup.keys)
+        self._trail = Trail()
+        self.failure: errors.ConfigError | None = None  # why the program ended by itself
         self._flushing = False
+        self._following = False
         self._shadow = Shadow()
         self._pacer = Pacer()
+        self._beside = ""  # a copy: it goes with the next frame, so that nothing piles up
 
     def get_default_screen(self) -> Screen[None]:
         """Return the home screen."""
         return IncidentsPage(self.desk)
 
     def on_mount(self) -> None:
-        """Begin to follow the hub, to tick, and to end well on a signal."""
-        self.run_worker(self._client.run(), name="client")
+        """Begin to tick, to end well on a signal, and to follow the hub once there is a frame."""
+        if self.is_headless:
+            self._follow()
         self.set_interval(TICK_S, self._tick)
         self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit)
 
+    def _follow(self) -> None:
+        """Begin to follow the hub, once."""
+        if not self._following:
+            self._following = True
+            self.run_worker(self._client.run(), name="client")
+
     # ---- what the hub says
 
     def on_listed(self, message: Listed) -> None:
-        """Take the hub's list."""
-        self._store.listed(message.pages)
+        """Take the head of the hub's list."""
+        self._store.paged(message.request, message.page)
         self._flush_soon()
 
     def on_updated(self, message: Updated) -> None:
@@ -98,13 +111,18 @@ class SentinelApp(App[None]):
         self._store.lost(why, retry_ms=retry_ms, attempt=message.attempt)
         self._flush_soon()
 
+    def on_unusable(self, message: Unusable) -> None:
+        """Give the terminal back before the operator is told what is wrong with the set-up."""
+        self.failure = message.error
+        self.exit()
+
     def on_answered(self, message: Answered) -> None:
         """Store what an answer brings, and hand it to the screen that asked."""
         match message.reply:
             case Incident():
                 self._store.fetched(message.reply)
-            case Summaries():
-                self._store.seen(message.reply)
+            case Summaries() if isinstance(message.request, ListRequest):
+                self._store.paged(message.request, message.reply)
             case _:
                 pass
         for page in self._pages():
@@ -144,39 +162,115 @@ class SentinelApp(App[None]):
 
     def on_page_help(self, _: Page.Help) -> None:
         """Show the help of the screen that asked."""
-        page = self.screen
-        if not isinstance(page, Page):
+        if isinstance(self.screen, Page):
+            self.push_screen(help_page(self.screen))
+
+    def on_page_arrived(self, _: Page.Arrived) -> None:
+        """Note where one is, for the way back."""
+        here = self._here()
+        if here is not None:
+            self._trail.arrived(here)
+
+    def _here(self) -> Place | None:
+        """Return the screens above the first; None where one of them cannot be opened again."""
+        visits = [page.visit() for page in self._pages()[1:]]
+        known = tuple(visit for visit in visits if visit is not None)
+        return known if len(known) == len(visits) else None
+
+    def _in_dialog(self) -> bool:
+        """Say whether something is being decided, and if so that it comes first."""
+        open_now = any(page.DIALOG for page in self._pages())
+        if open_now:
+            self._pages()[-1].say("finish this first, or leave it with Esc")
+        return open_now
+
+    def action_travel(self, step: int) -> None:
+        """Go back or forward to a screen that one has been on."""
+        if self._in_dialog():
             return
-        sections = [
-            ("HERE", page.key_list()),
-            ("MOVE", bound(Browser)),
-            ("EVERYWHERE", bound(SentinelApp)),
-        ]
-
-        def document(cells: int) -> list[Row]:
-            return [Row(of) for of in [*frame.help_rows(sections, cells), *look.legend()]]
-
-        self.push_screen(Pager(self.desk, (*page.path(), "help"), document))
+        page, here = self._pages()[-1], self._here()
+        place = self._trail.travel(step, here)
+        if place is None:
+            page.say("there is nothing further that way")
+            return
+        same = next(
+            (n for n, (a, b) in enumerate(zip(place, here or (), strict=False)) if a != b),
+            min(len(place), len(here or ())),
+        )
+        self._show(place, same if here is not None else 0)
 
     def action_go(self, name: str) -> None:
         """Go to a top-level screen."""
-        while len(self.screen_stack) > 1:
+        if not self._in_dialog():
+            self._show(() if name == commands.HOME else (Visit(name),), 0)
+
+    def _show(self, place: Place, kept: int) -> None:
+        """Open the screens of `place` above those of it, `kept` of them, that are open already."""
+        while len(self.screen_stack) > 1 + kept:
             self.pop_screen()
-        if name == "nodes":
-            self.push_screen(NodesPage(self.desk))
-        elif name == "audit":
-            self.push_screen(AuditScreen(self.desk))
-        elif name == "policy":
-            self._playground()
-
-    def _playground(self) -> None:
-        # The engine and its rules cost 0.1 s and 8 MiB that the other screens need not pay.
-        from sentinel.tui.screens.policy import PolicyPage  # noqa: PLC0415
-
         try:
-            self.push_screen(PolicyPage(self.desk))
+            for visit in place[kept:]:
+                self.push_screen(screens.made(self.desk, visit))
         except errors.PolicyError as error:
             self._pages()[-1].say(f"{error.what}. {error.hint}", bad=True)
+
+    async def on_page_typed(self, message: Page.Typed) -> None:
+        """Run a command that was typed, if it is one and works here now."""
+        page = self._pages()[-1]
+        name, argument = typed.split(message.typed)
+        if not name:
+            return
+        command, fault = typed.chosen(name, argument, page.typable())
+        if command is None:
+            page.say(fault, bad=True)
+            return
+        node = page.doer(command)
+        if node is None:
+            self.action_go(commands.HOME)
+            node = self.screen
+        given = (*command.given, argument) if argument else command.given
+        if not await self.run_action(("", command.does, given), node):
+            page.say(f":{command.name} does not work here now", bad=True)
+
+    def action_skin(self, name: str) -> None:
+        """Change the colours."""
+        page = self._pages()[-1]
+        if name not in set(Skin):
+            page.say(f"there is no skin {name}: {' '.join(Skin)}", bad=True)
+            return
+        self.desk.paint.wear(Skin(name))
+        for each in self._pages():
+            each.refresh(repaint=True, layout=True)
+
+    # ---- out of the terminal
+
+    def on_page_copied(self, message: Page.Copied) -> None:
+        """Put text into the clipboard as far as that is possible, and into a file; say where."""
+        words = clip.one_line(message.text)
+        kept = clip.keep(words, self.desk.setup.state)
+        sent = clip.sequence(words, os.environ)
+        self._beside = sent
+        page = self._pages()[-1]
+        ways = [*(["OSC 52"] if sent else []), *([clip.short(kept)] if kept else [])]
+        if ways:
+            page.say(f"{message.what} copied to {' and '.join(ways)}")
+        else:
+            page.say(f"{message.what} not copied: too long for the terminal", bad=True)
+        self._send_frame()
+
+    def on_page_written(self, message: Page.Written) -> None:
+        """Write a screen's text to a new file, and say which."""
+        page = self._pages()[-1]
+        at = human.date(self._clock())
+        head = line(f"{' > '.join(page.path())}, {at}")
+        stem = f"sentinel-{page.NAME}-{''.join(c for c in at if c.isalnum())}"
+        folder = Path(message.folder or ".").expanduser()
+        try:
+            path = clip.write([head, EMPTY, *message.lines], folder, stem)
+        except errors.OperatorError as error:
+            page.say(f"{error.what}: {error.hint}", bad=True)
+        else:
+            page.say(f"written: {clip.short(path.absolute())}")
 
     def action_redraw(self) -> None:
         """Paint everything again: something else has written on this terminal."""
@@ -200,7 +294,8 @@ class SentinelApp(App[None]):
         if driver is None or self._closed or self.is_headless or not self._pacer.may_send():
             return
         strips = self.screen._compositor.render_strips()
-        data = self._shadow.update(strips, self.size.width)
+        data = self._beside + self._shadow.update(strips, self.size.width)
+        self._beside = ""
         if not data:
             self._pacer.nothing_due()
             return
@@ -209,6 +304,9 @@ class SentinelApp(App[None]):
         self._end_update()
         driver.flush()
         self._pacer.sent(self._now_s())
+        if not self._following and any(strip.text.strip() for strip in strips):
+            # What the connection needs is imported now: it does not hold the first frame up.
+            self.call_later(self._follow)
 
     def _ask_again(self) -> None:
         if self._driver is not None and self._pacer.overdue(self._now_s()):

@@ -18,9 +18,8 @@ from textual.message import Message
 from sentinel import errors, protocol
 from sentinel.domain import Value
 from sentinel.tui.port import Port
+from sentinel.tui.window import Window
 
-PAGE = 200
-PAGES = 5  # as many as the store keeps
 WAITING = 64  # requests that may wait
 SILENCE_S = 20.0  # the hub gives a sign of life every 5 s; then the connection is only a pretence
 BACKOFF_S = (0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
@@ -28,9 +27,10 @@ BACKOFF_S = (0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
 
 @dataclass
 class Listed(Message):
-    """The hub's list of open incidents, in pages."""
+    """The first page of the hub's list."""
 
-    pages: list[protocol.Page]
+    request: protocol.ListRequest
+    page: protocol.Page
 
 
 @dataclass
@@ -47,6 +47,13 @@ class Lost(Message):
     error: errors.SentinelError
     retry_s: float
     attempt: int
+
+
+@dataclass
+class Unusable(Message):
+    """What the operator has set up cannot lead to any hub: it is no use to go on."""
+
+    error: errors.ConfigError
 
 
 @dataclass
@@ -121,6 +128,9 @@ class Client:
         attempt = 0
         while True:
             error, heard = await self._session()
+            if isinstance(error, errors.ConfigError):
+                self._post(Unusable(error))
+                return
             attempt = 0 if heard else min(attempt + 1, len(BACKOFF_S) - 1)
             retry_s = BACKOFF_S[attempt]
             self._post(Lost(error, retry_s, attempt))
@@ -151,21 +161,14 @@ class Client:
             self._port = None
 
     async def _list(self, port: Port) -> int:
-        """Post the list of open incidents and return the revision to watch from.
+        """Post the head of the list and return the revision to watch from.
 
         After a loss there is nothing to list: the watch itself brings what was missed.
         """
         since = self._revision()
         if since:
             return since
-        pages: list[protocol.Page] = []
-        before: str | None = None
-        for _ in range(PAGES):
-            request = protocol.ListRequest(before=before, limit=PAGE)
-            page = cast("protocol.Page", await port.call(request))
-            pages.append(page)
-            if not page.more or not page.summaries:
-                break
-            before = page.summaries[-1].id
-        self._post(Listed(pages))
-        return min(page.revision for page in pages)
+        request = Window().edge(-1)
+        page = cast("protocol.Page", await port.call(request))
+        self._post(Listed(request, page))
+        return page.revision

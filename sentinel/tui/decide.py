@@ -27,6 +27,7 @@ from sentinel.errors import OperatorError, WireError
 from sentinel.protocol import DECISION_LIFE_MS, DecideRequest
 
 LIFE_MS = DECISION_LIFE_MS
+STATEMENT_BYTES = 8192
 DIGITS = 4  # of the digest, which a person types
 
 
@@ -48,6 +49,7 @@ class Offer(Value, frozen=True, kw_only=True):
     modes: tuple[Mode, ...]  # what may be asked for, the prudent one first
     refusal: str  # why it cannot be approved; empty where it can
     caution: str  # what has to be confirmed once more; empty where nothing has
+    begun: Statement | None = None  # an approval that others have signed, to be signed as it is
 
 
 def offer(incident: Incident, hub_mode: Mode) -> Offer:
@@ -56,14 +58,47 @@ def offer(incident: Incident, hub_mode: Mode) -> Offer:
     digest = _digest(plan)
     steps = _steps(plan, judgement)
     both_live = incident.report.mode is Mode.LIVE and hub_mode is Mode.LIVE
+    modes = (Mode.DRY_RUN, Mode.LIVE) if both_live else (Mode.DRY_RUN,)
+    begun, fault = _begun(incident, digest)
     return Offer(
         incident=incident,
         digest=digest,
         steps=steps,
-        modes=(Mode.DRY_RUN, Mode.LIVE) if both_live else (Mode.DRY_RUN,),
-        refusal=_refusal(incident, digest, steps),
+        modes=(begun.mode,) if begun else modes,
+        refusal=_refusal(incident, digest, steps) or fault,
         caution=_caution(steps),
+        begun=begun,
     )
+
+
+def _begun(incident: Incident, digest: Digest) -> tuple[Statement | None, str]:
+    """Return the approval that others have begun, or why it is not about what is shown.
+
+    Its bytes come from the hub and are signed as they are, so each of its fields is compared with what
+    stands on the screen.
+    """
+    if incident.pending is None:
+        return None, ""
+    try:
+        said = canonical.decode(
+            Statement, incident.pending.statement.encode(), limit=STATEMENT_BYTES
+        )
+    except (WireError, UnicodeEncodeError):
+        return None, "the approval that others have begun cannot be read"
+    policy = incident.judgement.policy if incident.judgement else ""
+    for what, there, here in (
+        ("choice", said.choice, Choice.APPROVE),
+        ("incident", said.incident, incident.summary.id),
+        ("event", said.event, incident.report.event),
+        ("host", said.host, incident.summary.host),
+        ("plan", said.plan, digest),
+        ("policy", said.policy, policy),
+        ("challenge", said.challenge, incident.report.challenge),
+        ("report", said.report, canonical.report_digest(incident.report)),
+    ):
+        if there != here:
+            return None, f"the approval that others have begun is about another {what}"
+    return said, ""
 
 
 def _digest(plan: Plan | None) -> Digest:
@@ -145,6 +180,7 @@ def _matter(incident: Incident) -> tuple[object, ...]:
         incident.report.event,
         incident.report.challenge,
         incident.report.mode,
+        incident.pending,
     )
 
 
@@ -167,9 +203,9 @@ def request(
     reason: str,
     now_ms: int,
 ) -> DecideRequest:
-    """Return the decision on `incident` as it goes to the hub: the statement's exact bytes.
+    """Return the decision on `incident` as it goes to the hub: the statement's exact bytes, unsigned.
 
-    Raises OperatorError where there is no judged plan, where the plan is not the one its digest names,
+    An approval that others have begun is the very statement that they signed. Raises OperatorError where there is no judged plan, where the plan is not the one its digest names,
     or where a rejection has no reason.
     """
     plan, judgement = incident.plan, incident.judgement
@@ -180,10 +216,19 @@ def request(
         raise OperatorError("the plan is not the one that its digest names", hint="read it again")
     if choice is Choice.REJECT and not reason.strip():
         raise OperatorError("a rejection needs a reason", hint="the next person reads it")
+    begun, fault = _begun(incident, digest)
+    if choice is Choice.APPROVE and fault:
+        raise OperatorError(fault, hint="reject it, or wait until it is over")
+    if choice is Choice.APPROVE and begun and now_ms < begun.expires_ms:
+        if begun.mode is not mode:
+            raise OperatorError(f"the approval that others have begun is {begun.mode.value}")
+        assert incident.pending is not None
+        return DecideRequest(incident=incident.summary.id, statement=incident.pending.statement)
     statement = Statement(
         choice=choice,
         incident=incident.summary.id,
         event=incident.report.event,
+        report=canonical.report_digest(incident.report),
         host=incident.summary.host,
         plan=digest,
         policy=judgement.policy,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sentinel.domain import Value
+from sentinel.tui.history import History
 from sentinel.tui.render.frame import Options, read_only
+from sentinel.tui.setup import Setup
 from sentinel.tui.store import Snapshot, Store
 from sentinel.tui.widgets.paint import Paint
 
@@ -19,13 +21,17 @@ class Desk:
         ask: Callable[[Value], None],
         clock: Callable[[], int],
         options: Options,
+        setup: Setup,
     ) -> None:
         """`ask` sends a request to the hub; the answer comes as a message. `clock` is in ms."""
         self.store = store
         self.ask = ask
         self.clock = clock
         self.options = options
-        self.paint = Paint(mono=options.mono, ascii_only=options.ascii)
+        self.setup = setup
+        self.views = dict(setup.tui.views)
+        self.history = History(setup.state / "tui-history" if setup.state else None)
+        self.paint = Paint(options.skin, ascii_only=options.ascii)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum, unique
+
 from sentinel.domain import Kind, Outcome, Severity, Stage, State, Verdict
 from sentinel.lifecycle import SERVED_BY, Server
-from sentinel.tui.line import Line, Piece, Tone, line, text
+from sentinel.tui.line import Line, Piece, Tone, line, pad, text
+
+
+@unique
+class Skin(StrEnum):
+    """The colours there are to choose from; `widgets/paint` knows what they look like."""
+
+    ANSI = "ansi"  # the operator's own 16
+    MONO = "mono"  # none
+    DEUT = "deut"  # blue and yellow, for eyes that confuse red with green
+    TRUECOLOR = "truecolor"
+
 
 # What rises with danger rises in case too, so that it is legible without colour.
 VERDICT_WORD = {Verdict.ALLOW: "allow", Verdict.REVIEW: "REVIEW", Verdict.BLOCK: "BLOCK"}
@@ -24,7 +37,6 @@ _RANK = {Verdict.ALLOW: 0, Verdict.REVIEW: 1, Verdict.BLOCK: 2}
 
 SEVERITY_WORD = {Severity.INFO: "info", Severity.WARNING: "WARN", Severity.CRITICAL: "CRIT"}
 SEVERITY_TONE = {Severity.INFO: Tone.DIM, Severity.WARNING: Tone.WARN, Severity.CRITICAL: Tone.BAD}
-SEVERITY_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 # The longest word is ten cells; those that wait for a person are in capitals.
 STATE_WORD = {
@@ -115,11 +127,31 @@ def kind(value: Kind) -> str:
 
 
 def legend() -> list[Line]:
-    """Return what the signs of the verdicts mean, for the help."""
-    rows = [line(text("VERDICTS", Tone.STRONG))]
-    for value in Verdict:
-        sign = text(f"  {VERDICT_SIGN[value]} {VERDICT_WORD[value]:<12}", VERDICT_TONE[value])
-        rows.append(line(sign, text(VERDICT_MEANING[value])))
-    marks = f"under a command: {VERDICT_MARK[Verdict.REVIEW]} marks what needs a person,"
-    rows.append(line(text(f"  {marks} {VERDICT_MARK[Verdict.BLOCK]} what is blocked")))
+    """Return what signs, words and colours mean, for the help. Each says the same three times."""
+    rows = [line(text("WHAT IT MEANS", Tone.STRONG))]
+    rows += [line("  ", *pad(verdict(v), 13), VERDICT_MEANING[v]) for v in Verdict]
+    marks = (
+        f"{VERDICT_MARK[Verdict.REVIEW]} needs a person, {VERDICT_MARK[Verdict.BLOCK]} is blocked"
+    )
+    rows.append(line(text(f"  {'under text':<13}"), text(marks)))
+    rows.append(
+        line(
+            "  ", *_spaced([severity(value) for value in reversed(Severity)]), "  how severe it is"
+        )
+    )
+    rows.append(line("  ", text("AWAITING", Tone.STRONG), "     in capitals: a person's turn"))
+    for shown, tone, meaning in _SIGNS:
+        rows.append(line(text(f"  {shown:<13}", tone), text(meaning)))
     return rows
+
+
+_SIGNS = (
+    (">", Tone.STRONG, "the cursor; on the stage bar the stage it is in"),
+    ("*", Tone.STRONG, "marked with Space, for copy and write"),
+    ("✓ ·", Tone.PLAIN, "on the stage bar: done, not yet"),
+    ("!", Tone.WARN, "worth a look: drift, clock, certificate"),
+)
+
+
+def _spaced(pieces: list[Piece]) -> Line:
+    return tuple(part for piece in pieces for part in (piece, text(" ")))[:-1]

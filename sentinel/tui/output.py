@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from rich.color import ColorSystem
+from rich.color import ColorSystem, ColorType
 from rich.segment import Segment
 from rich.style import Style
 
@@ -43,11 +43,15 @@ class Cell(NamedTuple):
 
 @lru_cache(maxsize=256)
 def sgr(style: Style) -> str:
-    """Return the parameters that select `style` in 16 colours; the default style has none."""
+    """Return the parameters that select `style` in 16 colours; the default style has none.
+
+    Only what a skin names in full (`#rrggbb`) is sent in full.
+    """
     codes = [code for name, code in _ATTRIBUTES if getattr(style, name)]
     for color, foreground in ((style.color, True), (style.bgcolor, False)):
         if color is not None and not color.is_default:
-            plain = color.downgrade(ColorSystem.STANDARD)
+            full = color.type is ColorType.TRUECOLOR
+            plain = color if full else color.downgrade(ColorSystem.STANDARD)
             codes += plain.get_ansi_codes(foreground=foreground)
     return ";".join(codes)
 

@@ -29,6 +29,7 @@ from sentinel.domain import (
     Verdict,
 )
 from sentinel.lifecycle import TERMINAL, Event, advance
+from sentinel.tui import filters, window
 from sentinel.tui.recording import Recording, Step, rehearsal
 
 SIGN_OF_LIFE_S = 5.0
@@ -201,7 +202,11 @@ class RecordedHub:
             for summary in newest
             if not (request.open_only and summary.state in TERMINAL)
             and (request.before is None or summary.id < request.before)
+            and filters.accepts(request.terms, summary)
         ]
+        if request.urgent:
+            # A recording fits in one page, whatever the place.
+            chosen = sorted(chosen, key=window.key)
         return protocol.Page(
             summaries=tuple(chosen[: request.limit]),
             revision=self._revision,
@@ -209,10 +214,10 @@ class RecordedHub:
         )
 
     def _get(self, incident: str) -> Incident:
-        try:
-            return self._now[incident]
-        except KeyError:
-            raise errors.OperatorError(f"there is no incident {incident}") from None
+        found = [i for i in self._now if i.startswith(incident) or i.endswith(incident)]
+        if len(found) != 1:
+            raise errors.OperatorError(f"there is no incident {incident}")
+        return self._now[found[0]]
 
     def _audit_page(self, request: protocol.AuditRequest) -> protocol.AuditPage:
         records = [r for r in self._audit if request.incident in (None, r.incident)]

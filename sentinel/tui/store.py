@@ -1,31 +1,24 @@
 """What the terminal knows: frozen summaries, fed by the hub's updates, 'need you' first.
 
-The store keeps at most `LIMIT` incidents, those that need a person soonest, so that a list of a hundred
-thousand costs what a list of a thousand costs; the header's counts are the hub's, never counted here.
+The list is a window on the hub's (`window`), so that a list of a hundred thousand costs what a list of a
+thousand costs; the header's counts are the hub's where the window does not hold everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from enum import Enum, auto, unique
+from typing import TypeVar
 
-from sentinel.domain import Incident, State, Summary, Value
-from sentinel.lifecycle import TERMINAL
-from sentinel.protocol import HubStatus, Page, Update
-from sentinel.tui import look
+from sentinel.domain import Incident, Summary, Value
+from sentinel.protocol import HubStatus, ListRequest, Page, Update
+from sentinel.tui.filters import Terms
+from sentinel.tui.window import Window
 
-LIMIT = 1000
 STALE_MS = 12_000  # two signs of life missed: what is on the screen may no longer be true
+RECENT = 1000  # updates that are remembered: a page on its way may be older than they are
+WHOLE = 32  # incidents that are kept whole; the others are fetched again when they are opened
 
-_TURN = {
-    State.AWAITING: 0,
-    State.REFUSED: 1,
-    State.UNRESOLVED: 1,
-    State.MANUAL: 2,
-    State.RESOLVED: 4,
-    State.CLOSED: 4,
-}
-_IN_FLIGHT = 3
+V = TypeVar("V")
 
 
 @unique
@@ -54,13 +47,9 @@ class Snapshot(Value, frozen=True, kw_only=True):
     status: HubStatus | None = None
     link: Link = Link()
     revision: int = 0
-    more: bool = False  # the hub has open incidents that are not in here
-
-
-def sort_key(summary: Summary) -> tuple[int, int, int, str]:
-    """Return what orders the list: whose turn, how severe, newest first."""
-    turn = _TURN.get(summary.state, _IN_FLIGHT)
-    return (turn, look.SEVERITY_RANK[summary.severity], -summary.opened_ms, summary.id)
+    whole: bool = False  # the hub has no open incident that is not in here
+    above: bool = False  # the hub has more of them above the first
+    below: bool = False
 
 
 def stale(link: Link, now_ms: int) -> bool:
@@ -73,9 +62,9 @@ class Store:
 
     def __init__(self) -> None:
         """Start empty, connecting."""
-        self._known: dict[str, Summary] = {}
+        self._window = Window()
+        self._recent: dict[str, Summary] = {}
         self._snapshot = Snapshot()
-        self._changed = False
         self.incidents: dict[str, Incident] = {}  # whole ones, as they were last fetched
 
     @property
@@ -85,28 +74,38 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """Return the present state; the same object as long as nothing changed."""
-        if self._changed:
-            ordered = sorted(self._known.values(), key=sort_key)
-            if len(ordered) > LIMIT:
-                self._known = {summary.id: summary for summary in ordered[:LIMIT]}
-            self._replace(
-                summaries=tuple(ordered[:LIMIT]),
-                more=self._snapshot.more or len(ordered) > LIMIT,
-            )
-            self._changed = False
+        window, shown = self._window, self._snapshot
+        now = (window.rows, window.whole, window.above, window.below)
+        if now[0] is not shown.summaries or now[1:] != (shown.whole, shown.above, shown.below):
+            self._replace(summaries=now[0], whole=now[1], above=now[2], below=now[3])
         return self._snapshot
 
-    def listed(self, pages: Iterable[Page]) -> None:
-        """Take the hub's own list in place of what was known; what has ended meanwhile stays ended."""
-        collected = list(pages)
-        ended = {i: s for i, s in self._known.items() if s.state in TERMINAL}
-        fresh = {summary.id: summary for page in collected for summary in page.summaries}
-        self._known = ended | fresh
-        self._changed = True
-        self._replace(
-            revision=min((page.revision for page in collected), default=0),
-            more=any(page.more for page in collected[-1:]),
-        )
+    # ---- the list
+
+    def look_for(self, terms: Terms, *, ended: bool) -> None:
+        """Look for what `terms` take; where everything is here already the window stays as it is."""
+        window = self._window
+        if (terms, ended) == (window.terms, window.ended):
+            return
+        if window.whole and (window.ended or not ended):
+            return
+        self._window = Window(terms, ended=ended)
+        self._window.seed(window.rows)
+
+    def wanted(self, index: int) -> ListRequest | None:
+        """Return the page to ask for while the cursor is on row `index` of the list."""
+        return self._window.wanted(index)
+
+    def edge(self, direction: int) -> ListRequest | None:
+        """Return the request for the first (-1) or last (1) page, where that end is not here."""
+        away = self._window.above if direction < 0 else self._window.below
+        return self._window.edge(direction) if away else None
+
+    def paged(self, request: ListRequest, page: Page) -> None:
+        """Take a page of the list; the first one says from which revision to watch."""
+        if not self.revision:
+            self._replace(revision=page.revision)
+        self._window.page(request, page, self._recent)
 
     def updated(self, update: Update, now_ms: int) -> None:
         """Take one update of the watch."""
@@ -116,18 +115,6 @@ class Store:
             self._replace(status=update.status)
         if update.summary is not None:
             self._take(update.summary)
-
-    def fetched(self, incident: Incident) -> None:
-        """Take a whole incident, unless a newer form of it is known."""
-        known = self.incidents.get(incident.summary.id)
-        if known is None or known.summary.revision <= incident.summary.revision:
-            self.incidents[incident.summary.id] = incident
-        self._take(incident.summary)
-
-    def seen(self, page: Page) -> None:
-        """Take a page that was asked for beside the watch, such as one with ended incidents."""
-        for summary in page.summaries:
-            self._take(summary)
 
     def lost(self, why: str, *, retry_ms: int, attempt: int) -> None:
         """Note that the hub is away."""
@@ -142,29 +129,38 @@ class Store:
             )
         )
 
+    # ---- whole incidents
+
+    def fetched(self, incident: Incident) -> None:
+        """Take a whole incident, unless a newer form of it is known."""
+        known = self.incidents.get(incident.summary.id)
+        if known is None or known.summary.revision <= incident.summary.revision:
+            _keep(self.incidents, incident.summary.id, incident, WHOLE)
+        self._take(incident.summary)
+
     def outdated(self, incident: str) -> bool:
         """Say whether the list knows a newer form of a fetched incident."""
         whole = self.incidents.get(incident)
         return whole is None or self.known_revision(incident) > whole.summary.revision
 
     def known_revision(self, incident: str) -> int:
-        """Return the newest revision of an incident that the list has heard of."""
-        summary = self._known.get(incident)
-        return summary.revision if summary else 0
+        """Return the newest revision of an incident that has been heard of lately."""
+        known = (self._window.get(incident), self._recent.get(incident))
+        return max((summary.revision for summary in known if summary), default=0)
 
     def _take(self, summary: Summary) -> None:
-        known = self._known.get(summary.id)
-        if known is None or known.revision <= summary.revision:
-            self._known[summary.id] = summary
-            self._changed = True
+        if self.known_revision(summary.id) <= summary.revision:
+            _keep(self._recent, summary.id, summary, RECENT)
+            self._window.update(summary)
 
     def _replace(self, **changes: object) -> None:
         fields = {name: getattr(self._snapshot, name) for name in Snapshot.__struct_fields__}
         self._snapshot = Snapshot(**{**fields, **changes})
 
 
-def select(
-    summaries: Iterable[Summary], accepts: Callable[[Summary], bool], *, ended: bool
-) -> tuple[Summary, ...]:
-    """Return those that `accepts` takes, with or without those that have ended."""
-    return tuple(s for s in summaries if (ended or s.state not in TERMINAL) and accepts(s))
+def _keep(kept: dict[str, V], name: str, value: V, most: int) -> None:
+    """Put `value` last; beyond `most` the first goes."""
+    kept.pop(name, None)
+    kept[name] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]

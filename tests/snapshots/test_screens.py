@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.tui.look import Skin
 from tests.unit.tui.conftest import press, screen_text, sees, until
 
 SIZES = {"80x24": (80, 24), "160x50": (160, 50)}
@@ -18,12 +19,18 @@ SCREENS = {
     "command": (("j", "enter", "n", "enter", "n"), "characters"),
     "decide": (("enter", "a"), "Approving lets"),
     "nodes": (("2",), "LOST"),
-    "help": (("question_mark",), "VERDICTS"),
+    "help": (("question_mark",), "WHAT IT MEANS"),
+    "memory": (("5",), "BY KIND"),
 }
+BLOCKED, COMMAND = ("j", "enter"), ("j", "enter", "n", "enter", "n")
 PLAIN = {
-    "mono-incidents": ({"mono": True}, (), "EVIDENCE"),
-    "ascii-incident": ({"ascii": True}, ("j", "enter"), "BLOCK"),
-    "ascii-command": ({"ascii": True}, ("j", "enter", "n", "enter", "n"), "characters"),
+    "mono-incidents": ({"skin": Skin.MONO}, (), "EVIDENCE"),
+    "mono-incident": ({"skin": Skin.MONO}, BLOCKED, "BLOCK"),
+    "mono-command": ({"skin": Skin.MONO}, COMMAND, "characters"),
+    "deut-incident": ({"skin": Skin.DEUT}, BLOCKED, "BLOCK"),
+    "deut-command": ({"skin": Skin.DEUT}, COMMAND, "characters"),
+    "ascii-incident": ({"ascii": True}, BLOCKED, "BLOCK"),
+    "ascii-command": ({"ascii": True}, COMMAND, "characters"),
 }
 
 
@@ -36,7 +43,7 @@ def opened(keys, words):
             await press(pilot, key)
             await until(pilot, lambda: "asking the hub" not in screen_text(pilot.app))
             await pilot.pause(0.1)
-        if words != "VERDICTS":  # below the fold at 80x24
+        if words != "WHAT IT MEANS":  # below the fold at 80x24
             await sees(pilot, words)
 
     return run

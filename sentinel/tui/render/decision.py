@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sentinel import human
 from sentinel.domain import Mode
-from sentinel.tui import human, look
+from sentinel.tui import look
 from sentinel.tui.decide import DIGITS, LIFE_MS, Offer, Step, rehearsed
 from sentinel.tui.line import EMPTY, Line, Tone, line, text, wrap
 from sentinel.tui.render import command as render_command
+from sentinel.tui.render import incident as render_incident
 
 MODE_WORD = {
     Mode.DRY_RUN: "DRY-RUN: the node rehearses it and changes nothing",
@@ -49,7 +51,8 @@ def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
         return []
     recovery = plan.recovery
     below = human.reading(recovery.metric, recovery.clear_below)
-    subject = f" of {recovery.subject}" if recovery.subject else ""
+    named = render_incident.subject_of(offered.incident.report, recovery.subject)
+    subject = f" of {named}" if named else ""
     verify = (
         f"{human.METRIC_WORDS[recovery.metric]}{subject} below {below} for"
         f" {human.duration(recovery.clear_for_ms)}, within {human.duration(recovery.deadline_ms)}"
@@ -61,7 +64,8 @@ def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
         ("policy", judgement.policy.removeprefix("sha256:"), Tone.PLAIN),
         ("verify", verify, Tone.PLAIN),
         ("undo", _undo(offered), Tone.PLAIN),
-        ("life", f"{human.duration(LIFE_MS)} from the moment you decide", Tone.PLAIN),
+        ("life", _life(offered), Tone.PLAIN),
+        ("people", _people(offered, mode), Tone.PLAIN),
     ]
     if judgement.policy != offered.incident.report.policy:
         drift = "the node judges with another policy than the hub: it will refuse"
@@ -81,6 +85,26 @@ def _mode_note(offered: Offer) -> str:
     if Mode.LIVE not in offered.modes:
         return " (this node or the hub permits nothing else)"
     return " (rehearsed once)" if rehearsed(offered.incident) else " (t changes it)"
+
+
+def _life(offered: Offer) -> str:
+    if offered.begun:
+        return (
+            f"until {human.clock(offered.begun.expires_ms)}, as {offered.begun.operator} began it"
+        )
+    return f"{human.duration(LIFE_MS)} from the moment you decide"
+
+
+def _people(offered: Offer, mode: Mode) -> str:
+    """Return how many must sign, who has, and why they say so."""
+    incident = offered.incident
+    many = incident.people_needed if mode is Mode.LIVE else 1
+    needed = f"{many} must sign" if many > 1 else "your signature is enough, if the node agrees"
+    if not offered.begun or incident.pending is None:
+        return needed
+    names = ", ".join(each.signer for each in incident.pending.signatures)
+    reason = f": {offered.begun.reason}" if offered.begun.reason else ""
+    return f"{needed}; signed by {names}{reason}. You sign the very same statement"
 
 
 def _undo(offered: Offer) -> str:

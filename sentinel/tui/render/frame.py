@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from sentinel import human
 from sentinel.domain import Mode, Value
-from sentinel.tui import human
-from sentinel.tui.line import EMPTY, Line, Tone, clip, joined, line, pad, spread, text, width
+from sentinel.tui import keys as key_names
+from sentinel.tui.commands import Command
+from sentinel.tui.line import EMPTY, Line, Tone, joined, line, pad, spread, text, width, wrap
+from sentinel.tui.look import Skin
 from sentinel.tui.store import Phase, Snapshot, stale
 
-KEY_WORDS = {
-    "enter": "↵",
-    "slash": "/",
-    "question_mark": "?",
-    "escape": "Esc",
-    "space": "Space",
-    "tab": "Tab",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "left": "←",
-    "right": "→",
-    "up": "↑",
-    "down": "↓",
-    "pagedown": "PgDn",
-    "pageup": "PgUp",
-    "home": "Home",
-    "end": "End",
-    "ctrl+d": "C-d",
-    "ctrl+u": "C-u",
-    "ctrl+l": "C-l",
-    "ctrl+c": "C-c",
-}
-
 LAST = ("quit", "back", "help")  # at the end of every footer, whatever else has to give way
-
-
-class Key(NamedTuple):
-    """A key as the footer and the help tell it."""
-
-    keys: str  # comma-separated, as Textual names them
-    what: str
-    more: str = ""
-    shown: bool = True
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -51,12 +21,12 @@ class Options(Value, frozen=True, kw_only=True):
     demo: bool = False
     read_only: bool = False
     ascii: bool = False
-    mono: bool = False
+    skin: Skin = Skin.ANSI
 
 
 def key_word(keys: str) -> str:
     """Return how a person calls the keys: `↵`, `/`, `j ↓`."""
-    return " ".join(KEY_WORDS.get(key, key) for key in keys.split(","))
+    return " ".join(key_names.shown(key) for key in keys.split(",") if key)
 
 
 def header(
@@ -125,12 +95,12 @@ def notice(words: str, cells: int, *, bad: bool = False) -> Line:
     return pad(line(text(f" {words}" if words else "", Tone.BAD if bad else Tone.STRONG)), cells)
 
 
-def footer(keys: Sequence[Key], cells: int) -> Line:
+def footer(commands: Sequence[Command], cells: int) -> Line:
     """Return the keys that work here; those that do not fit are in the help."""
-    shown = [key for key in keys if key.shown]
-    last = [key for key in shown if key.what in LAST]
-    entries = [_entry(key) for key in shown if key not in last]
-    end = [_entry(key) for key in sorted(last, key=lambda key: LAST.index(key.what))]
+    shown = [command for command in commands if command.shown and command.keys]
+    last = [command for command in shown if command.what in LAST]
+    entries = [_entry(command) for command in shown if command not in last]
+    end = [_entry(command) for command in sorted(last, key=lambda c: LAST.index(c.what))]
     gap = line(text("  ", Tone.BAR))
     while entries and _cells(entries + end) > cells - 1:
         entries.pop()
@@ -141,20 +111,22 @@ def _cells(entries: list[Line]) -> int:
     return sum(len("".join(p.text for p in entry)) + 2 for entry in entries)
 
 
-def _entry(key: Key) -> Line:
-    return line(text(f"{key_word(key.keys)} {key.what}", Tone.BAR))
+def _entry(command: Command) -> Line:
+    return line(text(f"{key_word(command.keys)} {command.what}", Tone.BAR))
 
 
-def help_rows(sections: Sequence[tuple[str, Sequence[Key]]], cells: int) -> list[Line]:
-    """Return the help of a screen: every key with what it does."""
+def help_rows(sections: Sequence[tuple[str, Sequence[Command]]], cells: int) -> list[Line]:
+    """Return the help of a screen: every command with its keys, its name and what it does."""
     rows: list[Line] = []
-    for title, keys in sections:
-        if not keys:
+    for title, commands in sections:
+        if not commands:
             continue
         rows.append(line(text(title, Tone.STRONG)))
-        rows += [
-            clip(line(text(f"  {key_word(key.keys):<14}"), text(key.more or key.what)), cells)
-            for key in keys
-        ]
+        for command in commands:
+            head = line(
+                text(f"  {key_word(command.keys):<9} ", Tone.STRONG),
+                text(f"{command.usage:<17} ", Tone.DIM),
+            )
+            rows += wrap(command.help, cells, first=head)
         rows.append(EMPTY)
     return rows

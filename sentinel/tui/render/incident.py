@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sentinel import human
 from sentinel.domain import (
     Claim,
     CommandResult,
@@ -14,11 +15,12 @@ from sentinel.domain import (
     Plan,
     PlanJudgement,
     Process,
+    Report,
     Stage,
     State,
     Verification,
 )
-from sentinel.tui import human, look
+from sentinel.tui import look
 from sentinel.tui.line import (
     EMPTY,
     Line,
@@ -137,9 +139,7 @@ def stages(incident: Incident, cells: int) -> Line:
 def _what(incident: Incident, cells: int) -> list[Row]:
     anomaly, context = incident.report.anomaly, incident.report.context
     words = human.METRIC_WORDS[anomaly.metric]
-    subject = anomaly.subject
-    if process := _subject(incident):
-        subject = f"{process.name}[{process.pid}]"
+    subject = subject_of(incident.report, anomaly.subject)
     facts = [
         f"{subject} {words}".strip() + f" {human.reading(anomaly.metric, anomaly.value)}",
         f"limit {human.reading(anomaly.metric, anomaly.threshold)}",
@@ -160,13 +160,12 @@ def _what(incident: Incident, cells: int) -> list[Row]:
     return _plain(lines)
 
 
-def _subject(incident: Incident) -> Process | None:
-    """Return the process that the anomaly is about, if it is about one."""
-    subject = incident.report.anomaly.subject
-    for process in incident.report.context.processes:
+def subject_of(report: Report, subject: str) -> str:
+    """Return what a signal is about, as people call it: a process by its name and pid."""
+    for process in report.context.processes:
         if subject == f"{process.pid}:{process.start_ticks}":
-            return process
-    return None
+            return f"{process.name}[{process.pid}]"
+    return subject
 
 
 def _process(process: Process) -> Line:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from sentinel import human
 from sentinel.domain import State, Summary
 from sentinel.lifecycle import TERMINAL
 from sentinel.protocol import HubStatus
-from sentinel.tui import human, look
+from sentinel.tui import look
 from sentinel.tui.line import Line, Tone, cell, clip, line, pad, text
 from sentinel.tui.store import Snapshot
 
@@ -68,11 +69,10 @@ def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> Lin
     words = [f"{_open(snapshot, status)} open", f"{_to_decide(snapshot, status)} to decide"]
     words.append(f"nodes {status.nodes_connected}/{status.nodes}")
     if filtered:
-        words.append(f"/{filtered} shows {shown}")
+        more = "+" if snapshot.below or snapshot.above else ""
+        words.append(f"/{filtered} shows {shown}{more}")
     if ended:
         words.append("with ended ones")
-    if snapshot.more:
-        words.append(f"the {len(snapshot.summaries)} most urgent known here")
     if status.engine_ready:
         engine = text(f"engine {status.engine}", Tone.DIM)
     else:
@@ -84,12 +84,12 @@ def counts(snapshot: Snapshot, *, shown: int, filtered: str, ended: bool) -> Lin
 def _open(snapshot: Snapshot, status: HubStatus) -> int:
     """Return how many are open: from the list where it is whole, for the hub's count comes later."""
     known = sum(s.state not in TERMINAL for s in snapshot.summaries)
-    return status.open_incidents if snapshot.more else known
+    return known if snapshot.whole else status.open_incidents
 
 
 def _to_decide(snapshot: Snapshot, status: HubStatus) -> int:
     known = sum(s.state is State.AWAITING for s in snapshot.summaries)
-    return status.need_decision if snapshot.more else known
+    return known if snapshot.whole else status.need_decision
 
 
 def empty(snapshot: Snapshot, filtered: str) -> str:

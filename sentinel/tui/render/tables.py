@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sentinel import human
 from sentinel.domain import AgentStatus, AuditRecord, Mode
-from sentinel.tui import human
 from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
 SKEW_MS = 2000  # more than this is worth a look: decisions have times in them

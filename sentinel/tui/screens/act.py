@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.widget import Widget
 
+from sentinel import human
 from sentinel.protocol import Action, ActRequest
-from sentinel.tui import human
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Row, line, wrap
-from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import Browser
 
@@ -28,10 +26,8 @@ class ActPage(Page):
     """One question with a note."""
 
     AUTO_FOCUS = "Entry"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "nothing", "do it", "do it, with the note"),
-        key("q,escape", "back", "back", "leave; nothing is done"),
-    ]
+    NAME = "act"
+    DIALOG = True
 
     def __init__(self, desk: Desk, incident: str, action: Action) -> None:
         """Ask about `action` on the incident of that id."""
@@ -87,6 +83,3 @@ class ActPage(Page):
         """Say why; the incident has to be read again before it is tried again."""
         self._sent = None
         super().refused(message)
-
-    def action_nothing(self) -> None:
-        """Enter is the field's; it is named here for the footer and the help."""

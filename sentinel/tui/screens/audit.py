@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, cast
+from typing import cast
 
-from textual.binding import BindingType
 from textual.widget import Widget
 
+from sentinel import human
 from sentinel.domain import AuditRecord
 from sentinel.protocol import AuditPage as Records
 from sentinel.protocol import AuditRequest
-from sentinel.tui import human
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Row, Tone, line, text
+from sentinel.tui.line import Line, Row, Tone, line, text
 from sentinel.tui.render import tables
-from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.page import WRITTEN_CELLS, Page
 from sentinel.tui.screens.pager import Pager
+from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
 
 KEPT = 1000
@@ -26,9 +26,7 @@ KEPT = 1000
 class AuditScreen(Page):
     """Records, newest first; of one incident, or all."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "nothing", "record", "the record in full"),
-    ]
+    NAME = "audit"
 
     def __init__(self, desk: Desk, incident: str | None = None) -> None:
         """Show the records of `incident`, or of everything."""
@@ -44,6 +42,19 @@ class AuditScreen(Page):
         """Return where one is."""
         own = (human.short_id(self._subject),) if self._subject else ()
         return ("sentinel", *own, "audit")
+
+    def visit(self) -> Visit:
+        """Return how it is opened again."""
+        return Visit("audit", (self._subject,) if self._subject else ())
+
+    def subject(self) -> tuple[str, str]:
+        """Return the hash of the record under the cursor."""
+        return "hash", next((r.hash for r in self._records if str(r.seq) == self._list.stop), "")
+
+    def whole(self) -> list[Line]:
+        """Return every record that is here, in full."""
+        records = (tables.record(each, WRITTEN_CELLS) for each in reversed(self._records))
+        return [row.line for rows in records for row in rows]
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
@@ -82,6 +93,3 @@ class AuditScreen(Page):
             return
         path = (*self.path(), message.row)
         self.app.push_screen(Pager(self.desk, path, lambda cells: tables.record(chosen, cells)))
-
-    def action_nothing(self) -> None:
-        """Enter is the list's; it is named here for the footer and the help."""

@@ -8,22 +8,20 @@ whatever would be signed having changed meanwhile, it is shown again and typed a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from sentinel import errors
+from sentinel import errors, human
 from sentinel.domain import Choice, Incident, Mode
 from sentinel.protocol import DecideRequest, GetRequest
-from sentinel.tui import decide, human
+from sentinel.tui import decide
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.decide import Offer
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, Tone, line, rule, text
 from sentinel.tui.render import decision as render
-from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import NEVER_S, Entry
 from sentinel.tui.widgets.lines import Browser, Lines
 
@@ -34,16 +32,8 @@ class DecidePage(Page):
     """Approve or reject one plan."""
 
     AUTO_FOCUS = "Entry"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "nothing", "decide", "decide, once the digits are typed"),
-        key("tab", "field", "reason", "go to the reason, or back"),
-        key("t", "mode", "LIVE/dry-run", "change between rehearsing and doing it"),
-        key("up", "scroll(-1)", "up", "read on above", shown=False),
-        key("down", "scroll(1)", "down", "read on below", shown=False),
-        key("pageup", "page(-1)", "page up", shown=False),
-        key("pagedown", "page(1)", "page down", shown=False),
-        key("q,escape", "back", "back", "leave; nothing is decided"),
-    ]
+    NAME = "decide"
+    DIALOG = True
 
     def __init__(self, desk: Desk, incident: str, choice: Choice) -> None:
         """Show what `choice` means for the incident of that id."""
@@ -65,6 +55,10 @@ class DecidePage(Page):
     def path(self) -> Sequence[str]:
         """Return where one is."""
         return ("sentinel", human.short_id(self._subject), self._choice.value.upper())
+
+    def subject(self) -> tuple[str, str]:
+        """Return the digest of the plan that this is about."""
+        return "digest", (self._offer.incident.plan_digest or "") if self._offer else ""
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
@@ -172,9 +166,6 @@ class DecidePage(Page):
         """Read on by a page."""
         self._doc.action_page(pages)
         self.update_view()
-
-    def action_nothing(self) -> None:
-        """Enter is the fields'; it is named here for the footer and the help."""
 
     def on_entry_changed(self, _: Entry.Changed) -> None:
         """Forget what was said about the digits before."""

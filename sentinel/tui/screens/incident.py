@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.widget import Widget
 
-from sentinel import errors
+from sentinel import human
 from sentinel.domain import Choice, Incident, Mode, State, Verdict
 from sentinel.lifecycle import TRANSITIONS, Event
 from sentinel.protocol import Action
-from sentinel.tui import decide, human, look
+from sentinel.tui import decide, look
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Row, line, text
+from sentinel.tui.line import Line, Row, line, text
 from sentinel.tui.render import incident as render
 from sentinel.tui.screens.act import ActPage
-from sentinel.tui.screens.command import CommandPage
+from sentinel.tui.screens.audit import AuditScreen
+from sentinel.tui.screens.command import CommandPage, may_revise, open_revision
 from sentinel.tui.screens.decide import DecidePage
-from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.page import WRITTEN_CELLS, Page
 from sentinel.tui.screens.pager import Pager
+from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.lines import Browser, Lines
 
 _ACTIONS = {
@@ -33,18 +33,7 @@ _ACTIONS = {
 class IncidentPage(Page):
     """Everything about one incident."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "nothing", "look", "look at the command or output under the cursor"),
-        key(
-            "a", "approve", "approve", "approve the plan: opens the statement, decides nothing yet"
-        ),
-        key("r", "reject", "reject", "reject the plan with a reason"),
-        key("n", "next", "next finding", "go to the next command that is not allowed"),
-        key("e", "revise", "strike/edit", "strike or change commands: a new revision"),
-        key("p", "again", "another plan", "ask the engine for another plan"),
-        key("m", "take", "take over", "take it over: no plan, a person does it"),
-        key("c", "close", "close", "close it with a note on what was done"),
-    ]
+    NAME = "incident"
 
     def __init__(self, desk: Desk, incident: str) -> None:
         """Show the incident of that id."""
@@ -65,6 +54,29 @@ class IncidentPage(Page):
         incident = self.incident
         what = f"{incident.summary.host} {look.kind(incident.summary.kind)}" if incident else ""
         return ("sentinel", f"{human.short_id(self._subject)} {what}".strip())
+
+    def visit(self) -> Visit:
+        """Return how it is opened again."""
+        return Visit("incident", (self._subject,))
+
+    def subject(self) -> tuple[str, str]:
+        """Return the command or the output under the cursor, or else the incident's id."""
+        incident, (kind, _, number) = self.incident, self._doc.stop.partition(":")
+        if incident is None or not kind:
+            return "id", self._subject
+        if kind == "command" and incident.plan:
+            return "command", incident.plan.commands[int(number)].text
+        output = (r.stdout or r.stderr for r in incident.results if str(r.index) == number)
+        return "output", next(output, "")
+
+    def whole(self) -> list[Line]:
+        """Return the whole document, wide."""
+        if self.incident is None:
+            return []
+        now_ms, cells = self.desk.clock(), WRITTEN_CELLS
+        rows = [Row(of) for of in render.top(self.incident, now_ms, cells)]
+        rows += render.document(self.incident, now_ms, cells)
+        return [row.line for row in rows]
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
@@ -88,12 +100,14 @@ class IncidentPage(Page):
             self._doc.action_edge(-1)
 
     def hint(self) -> str:
-        """Return why there is no approve key where one would look for it."""
+        """Return why there is no approve key where one would look for it, or where the plan is."""
         incident = self.incident
         if incident is None or incident.summary.state is not State.AWAITING:
             return ""
         refusal = self._refusal(incident)
-        return f"cannot be approved: {refusal}" if refusal else ""
+        if refusal:
+            return f"cannot be approved: {refusal}"
+        return "" if self._doc.shows("command:0") else "the plan is on the next page: PgDn"
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open the command, or what it printed."""
@@ -136,7 +150,7 @@ class IncidentPage(Page):
         if action == "reject":
             return state is State.AWAITING
         if action == "revise":
-            return Event.REVISED in TRANSITIONS[state] and incident.plan is not None
+            return may_revise(incident)
         return _ACTIONS[action][1] in TRANSITIONS[state]
 
     def _refusal(self, incident: Incident) -> str:
@@ -144,6 +158,10 @@ class IncidentPage(Page):
         if self._offered is None or self._offered.incident is not incident:
             self._offered = decide.offer(incident, Mode.DRY_RUN)
         return self._offered.refusal
+
+    def action_log(self) -> None:
+        """Open the audit records of this incident."""
+        self.app.push_screen(AuditScreen(self.desk, self._subject))
 
     def action_approve(self) -> None:
         """Open the statement; nothing is decided by this key."""
@@ -155,15 +173,8 @@ class IncidentPage(Page):
 
     def action_revise(self) -> None:
         """Open the plan's commands to strike and to change; nothing changes by this key."""
-        incident = self.incident
-        if incident is not None:
-            # The policy engine costs 0.1 s and 8 MiB that reading an incident need not pay.
-            from sentinel.tui.screens.revise import RevisePage  # noqa: PLC0415
-
-            try:
-                self.app.push_screen(RevisePage(self.desk, incident))
-            except errors.PolicyError as error:
-                self.say(f"{error.what}. {error.hint}", bad=True)
+        if self.incident is not None:
+            open_revision(self, self.incident)
 
     def action_again(self) -> None:
         """Open the question whether another plan is wanted."""
@@ -194,6 +205,3 @@ class IncidentPage(Page):
             return
         here = found.index(self._doc.stop) if self._doc.stop in found else -1
         self._doc.go(found[(here + 1) % len(found)])
-
-    def action_nothing(self) -> None:
-        """Enter is the document's; it is named here for the footer and the help."""

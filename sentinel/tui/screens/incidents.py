@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import overload
 
-from textual.binding import BindingType
 from textual.widget import Widget
 
-from sentinel import errors
-from sentinel.domain import Summary
-from sentinel.protocol import ListRequest
-from sentinel.tui import filters, look
-from sentinel.tui.client import PAGE
+from sentinel import errors, human
+from sentinel.domain import Incident, Severity, Summary
+from sentinel.lifecycle import TERMINAL
+from sentinel.protocol import GetRequest, ListRequest
+from sentinel.tui import filters, look, setup, window
+from sentinel.tui.client import Answered, Refused
+from sentinel.tui.clip import short as clip_short
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import EMPTY, Row, clip, line
+from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, text
 from sentinel.tui.render import incidents as render
 from sentinel.tui.screens.incident import IncidentPage
-from sentinel.tui.screens.page import Page, key
-from sentinel.tui.store import select
+from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
+
+_SEVERITIES = list(Severity)
+URGENCY = "urgency"  # the hub's own order, in which its pages come
+SORTS: dict[str, Callable[[Summary], tuple[str | int | bytes, ...]]] = {
+    URGENCY: window.key,
+    "age": lambda s: (-s.opened_ms,),
+    "severity": lambda s: (-_SEVERITIES.index(s.severity), *window.key(s)),
+    "host": lambda s: (s.host, *window.key(s)),
+    "kind": lambda s: (look.kind(s.kind), *window.key(s)),
+    "state": lambda s: (look.STATE_WORD[s.state].lower(), *window.key(s)),
+}
+UNCUT_CELLS = 400  # more than the longest row has
 
 
 class Rows(Sequence[Row]):
@@ -50,14 +62,7 @@ class Rows(Sequence[Row]):
 class IncidentsPage(Page):
     """The live list."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "nothing", "open", "open the incident under the cursor"),
-        key("slash", "filter", "filter", "filter: host= kind= state= sev= verdict= or text, !not"),
-        key("n", "next", "next that needs you", "go to the next incident that needs you"),
-        key("o", "ended", "ended", "show those that have ended as well, or not"),
-        key("q", "leave", "quit", "leave sentinel-tui"),
-        key("escape", "clear", "clear the filter", shown=False),
-    ]
+    NAME = "incidents"
 
     def __init__(self, desk: Desk) -> None:
         """Build over `desk`."""
@@ -66,14 +71,33 @@ class IncidentsPage(Page):
         self._titles = Lines(desk.paint, id="titles")
         self._list = Browser(desk.paint, id="list")
         self._filter = Entry(desk.paint, "/", id="filter")
-        self._accepts = filters.parse("")
+        self._terms: filters.Terms = ()
         self._ended = False
+        self._known: tuple[Summary, ...] = ()  # what `_shown` was chosen from, and by what
+        self._chosen_by: tuple[filters.Terms, bool, str] = ((), False, URGENCY)
+        self._sort = URGENCY
+        self._marked: frozenset[str] = frozenset()
         self._shown: tuple[Summary, ...] = ()
+        self._asked: ListRequest | None = None  # a page that is on its way
+        self._jump = 0  # to the first (-1) or last (1) row, once its page is here
 
     def path(self) -> Sequence[str]:
         """Return where one is."""
         status = self.desk.snapshot.status
         return ("sentinel", status.site) if status else ("sentinel",)
+
+    def subject(self) -> tuple[str, str]:
+        """Return the ids of the marked incidents, or the one under the cursor."""
+        marked = [s.id for s in self._shown if s.id in self._marked]
+        if marked:
+            return f"{len(marked)} ids", " ".join(marked)
+        return "id", self._list.stop
+
+    def whole(self) -> list[Line]:
+        """Return the marked rows, or every one that is here, unshortened."""
+        marked = [s for s in self._shown if s.id in self._marked]
+        rows = Rows(marked or self._shown, self.desk.clock(), UNCUT_CELLS)
+        return [render.titles(UNCUT_CELLS), *(row.line for row in rows)]
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
@@ -82,12 +106,13 @@ class IncidentsPage(Page):
 
     def draw(self) -> None:
         """Show the incidents that the filter takes."""
+        self.desk.store.look_for(self._terms, ended=self._ended)
         snapshot, cells = self.desk.snapshot, self._list.room
-        self._shown = select(snapshot.summaries, self._accepts, ended=self._ended)
+        self._choose(snapshot.summaries)
         counts = render.counts(
             snapshot, shown=len(self._shown), filtered=self._filter.value, ended=self._ended
         )
-        self._counts.show([clip(counts, self.size.width)])
+        self._counts.show([clip((*self._own_words(), *counts), self.size.width)])
         self._titles.show([line(" " * MARGIN, *render.titles(cells))])
         if not self._shown:
             self._list.show([Row(EMPTY), Row(line(render.empty(snapshot, self._filter.value)))])
@@ -95,15 +120,66 @@ class IncidentsPage(Page):
         stop = self._list.stop
         at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
         self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
+        self._ask_for_more()
+
+    def _choose(self, summaries: tuple[Summary, ...]) -> None:
+        """Work out what is shown, if anything has changed."""
+        chosen_by = (self._terms, self._ended, self._sort)
+        if summaries is self._known and chosen_by == self._chosen_by:
+            return
+        self._known, self._chosen_by = summaries, chosen_by
+        self._shown = tuple(
+            summary
+            for summary in summaries
+            if (self._ended or summary.state not in TERMINAL)
+            and filters.accepts(self._terms, summary)
+        )
+        if self._sort != URGENCY:
+            self._shown = tuple(sorted(self._shown, key=SORTS[self._sort]))
+
+    def _ask_for_more(self) -> None:
+        """Ask the hub for the page that the cursor comes near to, one at a time."""
+        if self._sort != URGENCY and len(self._shown) > 0:
+            return  # a page belongs to an end of the hub's order, and this is another one
+        if self._asked is None and self.desk.snapshot.revision:
+            request = self.desk.store.wanted(max(0, self._list.at))
+            if request is not None:
+                self._asked = request
+                self.ask(request)
+
+    def answered(self, message: Answered) -> None:
+        """Show the page, or the incident, that came."""
+        if isinstance(message.reply, Incident):
+            self.app.push_screen(IncidentPage(self.desk, message.reply.summary.id))
+            return
+        self._asked = None
+        self.update_view()
+        if self._jump:
+            self._list.move_to(0 if self._jump < 0 else len(self._shown) - 1)
+            self._jump = 0
+
+    def refused(self, message: Refused) -> None:
+        """Say why there is no page, and ask again upon the next move."""
+        self._asked, self._jump = None, 0
+        super().refused(message)
+
+    def on_browser_edge(self, message: Browser.Edge) -> None:
+        """Go to an end of the list that is not here yet."""
+        request = self.desk.store.edge(message.direction)
+        if request is not None and self._sort == URGENCY:
+            self._jump = message.direction
+            self._asked = request
+            self.ask(request)
 
     def hint(self) -> str:
         """Return the evidence of the incident under the cursor, in full."""
-        at = next((s for s in self._shown if s.id == self._list.stop), None)
-        return at.evidence if at else ""
+        at = self._list.at
+        return self._shown[at].evidence if 0 <= at < len(self._shown) else ""
 
     def on_browser_moved(self, _: Browser.Moved) -> None:
-        """Show the evidence of the row under the cursor."""
+        """Show the evidence of the row under the cursor, and see to the rows beyond it."""
         self.say("")
+        self._ask_for_more()
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open an incident."""
@@ -112,7 +188,7 @@ class IncidentsPage(Page):
     def on_entry_changed(self, _: Entry.Changed) -> None:
         """Filter as it is typed."""
         try:
-            self._accepts = filters.parse(self._filter.value)
+            self._terms = filters.parse(self._filter.value)
         except errors.OperatorError as error:
             self.say(f"{error.what}: {error.hint}", bad=True)
             return
@@ -134,17 +210,108 @@ class IncidentsPage(Page):
             return False
         return super().check_action(action, parameters)
 
-    def action_filter(self) -> None:
-        """Type a filter."""
+    def action_open(self, incident: str = "") -> None:
+        """Open the incident under the cursor, or the one named."""
+        if not incident:
+            self._list.action_open()
+            return
+        known = [s.id for s in self._shown if s.id.startswith(incident) or s.id.endswith(incident)]
+        if len(known) == 1:
+            self.app.push_screen(IncidentPage(self.desk, known[0]))
+        else:
+            self.ask(GetRequest(incident=incident))
+
+    def action_filter(self, terms: str = "") -> None:
+        """Type a filter, or apply the one that was typed."""
+        if terms:
+            self.set_filter(terms)
+            return
         self._filter.remove_class("gone")
         self.set_focus(self._filter)
         self.call_after_refresh(self.update_view)
 
+    def set_filter(self, terms: str) -> None:
+        """Show what `terms` take, if they can be read."""
+        self._filter.clear()
+        self._filter.type(terms)
+        self._close_filter()
+
     def action_clear(self) -> None:
         """Show everything again."""
         self._filter.clear()
-        self._accepts = filters.parse("")
+        self._terms = ()
+        self._mark(frozenset())
         self._close_filter()
+
+    def _own_words(self) -> Line:
+        """Return what differs from the list as it comes: another order, marks."""
+        words = []
+        if self._sort != URGENCY:
+            snapshot = self.desk.snapshot
+            part = f" of the {len(self._shown)} here" if snapshot.above or snapshot.below else ""
+            words.append(f"by {self._sort}{part}")
+        if self._marked:
+            words.append(f"{len(self._marked)} marked")
+        return line(text(f" {'  '.join(words)} ", Tone.WARN)) if words else EMPTY
+
+    def choices(self, name: str) -> Sequence[str]:
+        """Return the columns, the views and the ids that may be typed."""
+        match name:
+            case "sort":
+                return tuple(SORTS)
+            case "view" | "save":
+                return tuple(self.desk.views)
+            case "open":
+                return tuple(human.short_id(s.id) for s in self._shown)
+            case "filter":
+                return tuple(f"{field}=" for field in filters.FIELDS)
+            case _:
+                return super().choices(name)
+
+    def action_sort(self, column: str = "") -> None:
+        """Order by a column, or by the next one."""
+        names = list(SORTS)
+        if column and column not in SORTS:
+            self.say(f"there is no column {column}: {' '.join(names)}", bad=True)
+            return
+        self._sort = column or names[(names.index(self._sort) + 1) % len(names)]
+        self.update_view()
+
+    def action_mark(self) -> None:
+        """Mark the incident under the cursor, or take the mark off, and go on to the next."""
+        if self._list.stop:
+            self._mark(self._marked ^ {self._list.stop})
+            self._list.action_step(1)
+            self.update_view()
+
+    def _mark(self, marked: frozenset[str]) -> None:
+        self._marked = marked
+        self._list.mark(marked)
+
+    def action_view(self, name: str) -> None:
+        """Apply a filter that was saved."""
+        terms = self.desk.views.get(name)
+        if terms is None:
+            known = " ".join(self.desk.views) or "none yet, :save NAME makes one"
+            self.say(f"there is no view {name}: {known}", bad=True)
+        else:
+            self.set_filter(terms)
+
+    def action_save(self, name: str) -> None:
+        """Save the present filter as a view in tui.toml."""
+        folder, terms = self.desk.setup.folder, self._filter.value.strip()
+        if folder is None or not terms:
+            why = (
+                "there is no filter to save: / makes one" if folder else "there is no folder for it"
+            )
+            self.say(why, bad=True)
+            return
+        try:
+            self.desk.views = dict(setup.save_view(folder, name, terms).views)
+        except errors.ConfigError as error:
+            self.say(f"{error.what}. {error.hint}", bad=True)
+        else:
+            self.say(f":view {name} applies it; saved in {clip_short(folder / setup.TUI_FILE)}")
 
     def action_next(self) -> None:
         """Go to the next incident that needs a person."""
@@ -159,13 +326,8 @@ class IncidentsPage(Page):
     def action_ended(self) -> None:
         """Show those that have ended as well, or not."""
         self._ended = not self._ended
-        if self._ended:
-            self.ask(ListRequest(open_only=False, limit=PAGE))
         self.update_view()
 
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
-
-    def action_nothing(self) -> None:
-        """Enter is the list's; it is named here for the footer and the help."""

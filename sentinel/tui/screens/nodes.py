@@ -11,9 +11,10 @@ from sentinel.domain import AgentStatus
 from sentinel.protocol import Agents, AgentsRequest
 from sentinel.tui.client import Answered
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Row, Tone, line, text
+from sentinel.tui.line import Line, Row, Tone, line, text
 from sentinel.tui.render import tables
-from sentinel.tui.screens.page import Page
+from sentinel.tui.screens.page import WRITTEN_CELLS, Page
+from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
 
 REFRESH_MS = 5000
@@ -34,6 +35,21 @@ class NodesPage(Page):
     def path(self) -> Sequence[str]:
         """Return where one is."""
         return ("sentinel", "nodes")
+
+    def visit(self) -> Visit:
+        """Return how it is opened again."""
+        return Visit("nodes")
+
+    def subject(self) -> tuple[str, str]:
+        """Return the host under the cursor."""
+        return "host", self._list.stop
+
+    def whole(self) -> list[Line]:
+        """Return every node, with the titles."""
+        status = self.desk.snapshot.status
+        now_ms, policy = self.desk.clock(), status.policy if status else ""
+        nodes = [tables.node(a, now_ms, policy, WRITTEN_CELLS) for a in self._agents or ()]
+        return [tables.node_titles(WRITTEN_CELLS), *nodes]
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""

@@ -1,4 +1,4 @@
-"""A screen: header, a body of its own, a status line, and a footer made of its keys."""
+"""A screen: header, a body of its own, a status line, and a footer made of its commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import Screen
@@ -16,29 +15,53 @@ from textual.widget import Widget
 
 from sentinel.domain import Value
 from sentinel.protocol import GetRequest
+from sentinel.tui import commands, typed
 from sentinel.tui.client import Answered, Refused
+from sentinel.tui.commands import APP, LIST, Command
 from sentinel.tui.desk import Desk
+from sentinel.tui.line import Line, plain
+from sentinel.tui.look import Skin
 from sentinel.tui.render import frame
-from sentinel.tui.render.frame import Key
-from sentinel.tui.widgets.lines import Lines
+from sentinel.tui.trail import Visit
+from sentinel.tui.widgets import bindings
+from sentinel.tui.widgets.lines import Browser, Lines
+from sentinel.tui.widgets.prompt import Prompt
 
-
-def key(keys: str, action: str, what: str, more: str = "", *, shown: bool = True) -> Binding:
-    """Return a binding: `what` stands in the footer, `more` in the help."""
-    return Binding(keys, action, what, show=shown, tooltip=more or what)
+WRITTEN_CELLS = 160  # of what `w` writes, where a screen is laid out to a width
 
 
 class Page(Screen[None]):
     """Base of every screen. It shows snapshots; what it wants of the hub it asks through the desk."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("q,escape", "back", "back"),
-        key("question_mark", "help", "help", "this help"),
-    ]
+    NAME: ClassVar[str] = "reading"  # which of `commands.SCREENS` it is
+    DIALOG: ClassVar[bool] = False  # a change is being made: nothing leads away but leaving it
     AUTO_FOCUS = "Browser"
 
     class Help(Message):
         """The help of this screen is wanted."""
+
+    class Arrived(Message):
+        """This is the screen that one sees now."""
+
+    @dataclass
+    class Typed(Message):
+        """A command was typed; it has not been looked at yet."""
+
+        typed: str
+
+    @dataclass
+    class Copied(Message):
+        """`text` is wanted in the clipboard; `what` it is."""
+
+        what: str
+        text: str
+
+    @dataclass
+    class Written(Message):
+        """These lines are wanted in a file of `folder`, or of the present directory."""
+
+        lines: list[Line]
+        folder: str
 
     @dataclass
     class Drawn(Message):
@@ -57,6 +80,9 @@ class Page(Screen[None]):
         self._head = Lines(desk.paint, id="head")
         self._note = Lines(desk.paint, id="note")
         self._foot = Lines(desk.paint, id="foot")
+        self._line = Prompt(desk.paint, desk.history, self._candidates)
+        self._focus_before: Widget | None = None
+        self._bindings = bindings.put(self._bindings, self._places(), desk.setup.keys)
 
     # ---- for the screens to fill in
 
@@ -71,6 +97,27 @@ class Page(Screen[None]):
     def draw(self) -> None:
         """Bring the body up to date with the store."""
         raise NotImplementedError
+
+    def visit(self) -> Visit | None:
+        """Return how this screen can be opened again; None where it cannot."""
+        return None
+
+    def choices(self, name: str) -> Sequence[str]:
+        """Return what may be typed after the command `name`."""
+        if name == "skin":
+            return tuple(Skin)
+        home = self.app.screen_stack[0]
+        return home.choices(name) if isinstance(home, Page) and home is not self else ()
+
+    def subject(self) -> tuple[str, str]:
+        """Return what is under the cursor, to be copied: what it is, and the text itself."""
+        browser = self.browser
+        return ("line", plain(browser.row.line).strip()) if browser else ("", "")
+
+    def whole(self) -> list[Line]:
+        """Return everything that this screen shows and has below its edge, for a file."""
+        browser = self.browser
+        return [row.line for row in browser.rows] if browser else []
 
     def answered(self, message: Answered) -> None:
         """Take the hub's answer to something that this screen asked."""
@@ -110,15 +157,20 @@ class Page(Screen[None]):
         """Lay the screen out."""
         yield self._head
         yield from self.body()
+        self._line.add_class("gone")
         yield self._note
+        yield self._line
         yield self._foot
 
     def on_mount(self) -> None:
         """Show what is known, once there is room for it."""
+        for browser in self.query(Browser):
+            browser.rebind(self.desk.setup.keys)
         self.call_after_refresh(self.update_view)
 
     def on_screen_resume(self) -> None:
         """Show what has changed while another screen was on top."""
+        self.post_message(self.Arrived())
         self.update_view()
 
     def on_resize(self, _: events.Resize) -> None:
@@ -134,7 +186,7 @@ class Page(Screen[None]):
         self._head.show([frame.header(self.path(), snapshot, now_ms, desk.options, cells)])
         self.draw()
         self._show_note()
-        self._foot.show([frame.footer(self.key_list(), cells)])
+        self._foot.show([frame.footer(self.offered(), cells)])
 
     def _show_note(self) -> None:
         words = self._notice or self.banner()
@@ -155,18 +207,114 @@ class Page(Screen[None]):
         self._notice, self._bad = words, bad
         self._show_note()
 
-    def key_list(self) -> list[Key]:
-        """Return the keys that work here now, this screen's own first."""
-        known: dict[str, Key] = {}
-        for owner in type(self).__mro__:
-            for each in bound(owner) if issubclass(owner, Page) else ():
-                fresh = [k for k in each.keys.split(",") if k not in known]
-                known |= {k: each._replace(keys=k) for k in fresh}
-        return _joined([k for k in known.values() if self._offers(k.keys)])
+    # ---- commands
 
-    def _offers(self, name: str) -> bool:
-        bindings = self._bindings.key_to_bindings.get(name, [])
-        return any(self.check_action(b.action.partition("(")[0], ()) for b in bindings)
+    @property
+    def browser(self) -> Browser | None:
+        """What one moves in here, if there is anything."""
+        return next(iter(self.query(Browser)), None)
+
+    def _places(self) -> list[str]:
+        return [place for place in commands.SCREENS[self.NAME] if place not in (LIST, APP)]
+
+    def own(self) -> list[Command]:
+        """Return this screen's commands with the keys they are on, whether they work now or not."""
+        taken: set[str] = set()
+        own: dict[str, Command] = {}
+        for place in self._places():
+            for command, keys in commands.bound(place, self.desk.setup.keys):
+                left = [key for key in keys if key not in taken]
+                taken.update(left)
+                own.setdefault(command.name, command._replace(keys=",".join(left)))
+        return list(own.values())
+
+    def offered(self) -> list[Command]:
+        """Return this screen's commands that work now."""
+        return [c for c in self.own() if self.check_action(c.does, c.given)]
+
+    def typable(self) -> list[Command]:
+        """Return what may be typed here, this screen's own first."""
+        everywhere = [c for place in (LIST, APP) for c in commands.TABLE[place]]
+        known = [*self.offered(), *everywhere, *commands.TABLE[commands.HOME]]
+        return list({command.name: command for command in reversed(known)}.values())[::-1]
+
+    def doer(self, command: Command) -> DOMNode | None:
+        """Return what does `command`: this screen, its list, the program; None: the home screen."""
+        if any(command.name == own.name for own in self.offered()):
+            return self
+        if self.browser and command in commands.TABLE[LIST]:
+            return self.browser
+        return self.app if command in commands.TABLE[APP] else None
+
+    def _candidates(self, typed: str) -> list[str]:
+        name, blank, _ = typed.partition(" ")
+        if blank:
+            return [f"{name} {choice}" for choice in self.choices(name)]
+        return [command.name for command in self.typable()]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer no way around a dialog."""
+        if action == commands.LINE:
+            return not self.DIALOG
+        return super().check_action(action, parameters)
+
+    def action_line(self) -> None:
+        """Type a command."""
+        self._focus_before = self.focused
+        self._line.open()
+        self._line.remove_class("gone")
+        self.set_focus(self._line)
+        self.say("Tab completes   ↑ what was typed before   Enter does it   Esc leaves")
+        self.call_after_refresh(self.update_view)
+
+    def on_prompt_edited(self, message: Prompt.Edited) -> None:
+        """Say what the command does, or which there are."""
+        message.stop()
+        name, _ = typed.split(message.typed)
+        found = typed.find(name, self.typable())
+        if name and len(found) == 1:
+            self.say(f"{found[0].usage}  {found[0].help}")
+        elif message.near:
+            self.say("  ".join(message.near))
+        else:
+            self.say(f"there is no command {name}", bad=True)
+
+    def on_prompt_left(self, message: Prompt.Left) -> None:
+        """Go back to what had the cursor."""
+        message.stop()
+        self._close_line()
+
+    def on_prompt_entered(self, message: Prompt.Entered) -> None:
+        """Run it."""
+        message.stop()
+        self._close_line()
+        self.post_message(self.Typed(message.typed))
+
+    def _close_line(self) -> None:
+        self._line.add_class("gone")
+        self.set_focus(self._focus_before)
+        self.say("")
+        self.call_after_refresh(self.update_view)
+
+    def action_enter(self) -> None:
+        """Open what is under the cursor."""
+        if self.browser:
+            self.browser.action_open()
+
+    def action_nothing(self) -> None:
+        """The key is handled by what has the cursor; the table names it for footer and help."""
+
+    def action_copy(self) -> None:
+        """Ask for what is under the cursor to be copied."""
+        what, words = self.subject()
+        if words:
+            self.post_message(self.Copied(what, words))
+        else:
+            self.say("there is nothing under the cursor to copy")
+
+    def action_write(self, folder: str = "") -> None:
+        """Ask for the screen to be written to a file."""
+        self.post_message(self.Written(self.whole(), folder))
 
     def action_back(self) -> None:
         """Leave this screen."""
@@ -175,19 +323,3 @@ class Page(Screen[None]):
     def action_help(self) -> None:
         """Ask for the help."""
         self.post_message(self.Help())
-
-
-def bound(owner: type[DOMNode]) -> list[Key]:
-    """Return the keys that a class binds itself, for the help."""
-    bindings = [b for b in owner.BINDINGS if isinstance(b, Binding)]
-    return _joined([Key(b.key, b.description, b.tooltip, b.show) for b in bindings])
-
-
-def _joined(keys: list[Key]) -> list[Key]:
-    """Return the keys with those that do the same in one entry, in the order of declaration."""
-    merged: dict[tuple[str, str], Key] = {}
-    for each in keys:
-        name = (each.what, each.more)
-        known = merged.get(name)
-        merged[name] = each._replace(keys=f"{known.keys},{each.keys}") if known else each
-    return list(merged.values())

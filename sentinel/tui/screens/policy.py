@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.widget import Widget
 
+from sentinel import human
 from sentinel.domain import MAX_COMMAND_CHARS
 from sentinel.policy import rules, validate
-from sentinel.tui import human, look
+from sentinel.tui import look
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Tone, clip, line, text
 from sentinel.tui.screens.command import TreeKeys
-from sentinel.tui.screens.page import key
+from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import Lines
 
@@ -23,9 +22,7 @@ class PolicyPage(TreeKeys):
     """One line to type in, and what the policy says of it."""
 
     AUTO_FOCUS = "Entry"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("tab", "field", "tree/command", "go to the tree, or back to the command"),
-    ]
+    NAME = "playground"
 
     def __init__(self, desk: Desk) -> None:
         """Build over `desk`, with the packs that are part of this program."""
@@ -38,6 +35,10 @@ class PolicyPage(TreeKeys):
     def path(self) -> Sequence[str]:
         """Return where one is."""
         return ("sentinel", "policy playground")
+
+    def visit(self) -> Visit:
+        """Return how it is opened again, with nothing typed."""
+        return Visit("policy")
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""

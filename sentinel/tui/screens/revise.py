@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 import msgspec
 from textual import events
-from textual.binding import BindingType
 from textual.widget import Widget
 
+from sentinel import human
 from sentinel.domain import MAX_COMMAND_CHARS, Command, Incident
 from sentinel.policy import rules, validate
 from sentinel.protocol import ReviseRequest
-from sentinel.tui import human, look
+from sentinel.tui import look
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Row, Tone, line, text, wrap
 from sentinel.tui.render import command as render
-from sentinel.tui.screens.page import Page, key
+from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import Browser
 
@@ -28,17 +27,8 @@ HINT_LINES = 3  # a rule's list of options can be long; the command screen has a
 class RevisePage(Page):
     """The commands of a plan, to strike and to change. Nothing here runs anything."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("space", "strike", "strike", "strike the command under the cursor, or take it back"),
-        key(
-            "enter",
-            "nothing",
-            "change",
-            "change the command under the cursor; Enter again keeps it",
-        ),
-        key("s", "nothing", "send", "send the new revision: the hub judges it afresh"),
-        key("q,escape", "back", "back", "leave; the plan stays as it is"),
-    ]
+    NAME = "revise"
+    DIALOG = True
 
     def __init__(self, desk: Desk, incident: Incident) -> None:
         """Begin with the commands of `incident`'s plan as it is now."""
@@ -67,7 +57,9 @@ class RevisePage(Page):
         return (self._list, self._typed)
 
     def hint(self) -> str:
-        """Return what this is for."""
+        """Return what this is for, and that it is not sent yet once there is something to send."""
+        if self._sent is None and self._kept() not in ((), self._before):
+            return "not sent yet: s sends the new plan, and the hub judges it afresh"
         return "judged here by the shipped rules; the hub judges the new revision afresh"
 
     def draw(self) -> None:
@@ -119,9 +111,6 @@ class RevisePage(Page):
             super().action_back()
         else:
             self._stop_changing()
-
-    def action_nothing(self) -> None:
-        """Enter and s are handled where they are typed; they are named here for the footer."""
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Change a command."""

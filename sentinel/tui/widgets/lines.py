@@ -12,18 +12,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from sentinel.tui.commands import LIST, Overrides
 from sentinel.tui.line import EMPTY, Line, Row, Tone, line, text
+from sentinel.tui.widgets import bindings
 from sentinel.tui.widgets.paint import Paint
 
 MARGIN = 2  # cells on the left, where the cursor is shown
-_CURSOR = text("> ", Tone.STRONG)
-_BLANK = text("  ")
+# Before a row: whether the cursor is on it, and whether it is marked.
+_HEADS = {
+    (False, False): line("  "),
+    (True, False): line(text("> ", Tone.STRONG)),
+    (False, True): line(text(" *", Tone.STRONG)),
+    (True, True): line(text(">*", Tone.STRONG)),
+}
 
 
 class Lines(Widget):
@@ -55,13 +62,8 @@ class Browser(Widget, can_focus=True):
     """Rows to move in. The cursor rests on rows that have a stop, and stays with its stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "step(1)", "down", show=False),
-        Binding("k,up", "step(-1)", "up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "a page down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "a page up", show=False),
-        Binding("g,home", "edge(-1)", "to the top", show=False),
-        Binding("G,end", "edge(1)", "to the end", show=False),
-        Binding("enter", "open", "open", show=False),
+        *bindings.of_places([LIST], {}),
+        bindings.binding("open", "enter"),
     ]
 
     @dataclass
@@ -76,6 +78,12 @@ class Browser(Widget, can_focus=True):
 
         row: str
 
+    @dataclass
+    class Edge(Message):
+        """The first (-1) or the last (1) row is wanted."""
+
+        direction: int
+
     def __init__(self, paint: Paint, *, id: str | None = None) -> None:
         """Start empty."""
         super().__init__(id=id, markup=False)
@@ -85,11 +93,36 @@ class Browser(Widget, can_focus=True):
         self._cursor = -1
         self._top = 0
         self._deepest = 0
+        self._marked: frozenset[str] = frozenset()
+
+    def mark(self, stops: frozenset[str]) -> None:
+        """Put a sign before the rows of these stops, and before no others."""
+        self._marked = stops
+        self._repaint()
 
     @property
     def stop(self) -> str:
         """What the cursor is on, or nothing."""
         return self._rows[self._cursor].stop if 0 <= self._cursor < len(self._rows) else ""
+
+    @property
+    def at(self) -> int:
+        """The index of the row that the cursor is on, or -1."""
+        return self._cursor if self.stop else -1
+
+    def rebind(self, overrides: Overrides) -> None:
+        """Take the keys that somebody has chosen."""
+        self._bindings = bindings.put(self._bindings, [LIST], overrides)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Everything there is, on the screen or not."""
+        return self._rows
+
+    @property
+    def row(self) -> Row:
+        """The row under the cursor, an empty one where there is none."""
+        return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else Row(EMPTY)
 
     @property
     def room(self) -> int:
@@ -121,6 +154,10 @@ class Browser(Widget, can_focus=True):
         self._scrolled()
         if self.stop != old_stop:
             self.post_message(self.Moved(self.stop))
+
+    def shows(self, stop: str) -> bool:
+        """Say whether the row of `stop` is on the screen."""
+        return self._visible(self._find(stop))
 
     def go(self, stop: str) -> None:
         """Put the cursor on the row of `stop`, if there is one."""
@@ -196,8 +233,8 @@ class Browser(Widget, can_focus=True):
         index = self._top + y
         if not 0 <= index < len(self._rows):
             return EMPTY
-        head = _CURSOR if index == self._cursor else _BLANK
-        return line(head, *self._rows[index].line)
+        row = self._rows[index]
+        return line(*_HEADS[index == self._cursor, row.stop in self._marked], *row.line)
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` as it stands on the screen."""
@@ -245,6 +282,7 @@ class Browser(Widget, can_focus=True):
         found = self._next(-1, 1) if direction < 0 else self._next(len(self._rows), -1)
         if found >= 0 and self._visible(found):
             self._move(found)
+        self.post_message(self.Edge(direction))
 
     def action_open(self) -> None:
         """Say that the row under the cursor is wanted."""

@@ -1,4 +1,4 @@
-"""Tones to styles: the 16 colours of the operator's own palette, or none.
+"""Tones to styles: the 16 colours of the operator's own palette, others, or none.
 
 Every tone that matters differs from its neighbours by more than its colour (bold, reverse, underline),
 and the words differ anyway.
@@ -13,6 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from sentinel.tui.line import Line, Tone, pad, to_ascii
+from sentinel.tui.look import Skin
 
 ANSI: Mapping[Tone, Style] = {
     Tone.PLAIN: Style(),
@@ -35,13 +36,53 @@ MONO: Mapping[Tone, Style] = {
 }
 
 
+def _with(hues: Mapping[Tone, str]) -> Mapping[Tone, Style]:
+    """Return the weights of ANSI in other hues; a tone that is not named keeps its own."""
+    return {
+        tone: MONO[tone] + Style(color=hues[tone]) if tone in hues else style
+        for tone, style in ANSI.items()
+    }
+
+
+# Two hues that no common form of colour blindness takes for one another; weight tells the rest.
+DEUT = _with(
+    {
+        Tone.ALLOW: "bright_blue",
+        Tone.GOOD: "bright_blue",
+        Tone.REVIEW: "yellow",
+        Tone.WARN: "yellow",
+        Tone.BLOCK: "yellow",
+        Tone.BAD: "yellow",
+        Tone.ALARM: "yellow",
+    }
+)
+# Legible on black and on white: nobody tells a program which of the two it is on.
+TRUECOLOR = _with(
+    {
+        Tone.ALLOW: "#00875f",
+        Tone.GOOD: "#00875f",
+        Tone.REVIEW: "#a86a00",
+        Tone.WARN: "#a86a00",
+        Tone.BLOCK: "#d7263d",
+        Tone.BAD: "#d7263d",
+        Tone.ALARM: "#d7263d",
+    }
+)
+SKINS = {Skin.ANSI: ANSI, Skin.MONO: MONO, Skin.DEUT: DEUT, Skin.TRUECOLOR: TRUECOLOR}
+
+
 class Paint:
     """How lines become strips in this terminal."""
 
-    def __init__(self, *, mono: bool, ascii_only: bool) -> None:
-        """`mono` uses no colour, `ascii_only` no sign beyond ASCII."""
-        self._styles = MONO if mono else ANSI
+    def __init__(self, skin: Skin = Skin.ANSI, *, ascii_only: bool = False) -> None:
+        """`ascii_only` uses no sign beyond ASCII."""
+        self.wear(skin)
         self._ascii = ascii_only
+
+    def wear(self, skin: Skin) -> None:
+        """Take other colours, from the next line that is painted on."""
+        self.skin = skin
+        self._styles = SKINS[skin]
 
     def strip(self, of: Line, cells: int) -> Strip:
         """Return `of` as a strip of exactly `cells`."""

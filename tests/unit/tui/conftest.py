@@ -10,10 +10,12 @@ from textual.pilot import Pilot
 
 from sentinel.domain import Incident, State
 from sentinel.tui.app import SentinelApp
+from sentinel.tui.look import Skin
 from sentinel.tui.port import Port
 from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import Recording, load
 from sentinel.tui.render.frame import Options
+from sentinel.tui.setup import Setup
 
 
 class Clock:
@@ -54,8 +56,10 @@ def hub(recording, clock) -> RecordedHub:
 def build(hub, clock) -> Callable[..., SentinelApp]:
     """Return what makes an app: `build(read_only=True, port=...)`."""
 
-    def make(*, port: Port | None = None, **options: bool) -> SentinelApp:
-        return SentinelApp(lambda: port or hub, clock, Options(**options))
+    def make(
+        *, port: Port | None = None, setup: Setup | None = None, **options: bool | Skin
+    ) -> SentinelApp:
+        return SentinelApp(lambda: port or hub, clock, Options(**options), setup)
 
     return make
 

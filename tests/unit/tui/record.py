@@ -203,6 +203,7 @@ class Case:
                 choice=choice,
                 incident=self.id,
                 event=self.event,
+                report=canonical.report_digest(self.report),
                 host=self.host,
                 plan=self.fields["plan_digest"],
                 policy=POLICY,

@@ -12,6 +12,7 @@ import pytest
 from sentinel import errors, protocol
 from sentinel.domain import Severity, State, Value
 from sentinel.tui import client as client_module
+from sentinel.tui.look import Skin
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
@@ -74,7 +75,7 @@ async def test_an_update_repaints_its_row_and_the_cursor_stays_with_its_incident
         page = await hub.call(protocol.ListRequest())
         swap = next(s for s in page.summaries if s.host == "db-02")
         urgent = msgspec.structs.replace(
-            swap, revision=99_999, state=State.AWAITING, severity=Severity.CRITICAL, opened_ms=2**52
+            swap, revision=99_999, state=State.AWAITING, severity=Severity.CRITICAL, id="zz-first"
         )
         wire.say(protocol.Update(revision=99_999, summary=urgent))
         await until(pilot, lambda: "db-02" in screen_text(pilot.app).splitlines()[3])
@@ -187,9 +188,9 @@ async def test_the_help_of_every_screen_lists_what_its_footer_shows(build):
             await pilot.pause(0.1)
             page = pilot.app.screen
             assert isinstance(page, Page)
-            offered = [k for k in page.key_list() if k.shown]
+            offered = [k for k in page.offered() if k.shown]
             await press(pilot, "question_mark")
-            await sees(pilot, "> help", "VERDICTS")
+            await sees(pilot, "> help", "WHAT IT MEANS")
             for offer in offered:
                 assert (offer.more or offer.what) in screen_text(pilot.app)
             await press(pilot, "q")
@@ -226,7 +227,7 @@ async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
         await press(pilot, "a", "r", "p", "m", "c")
         await pilot.pause(0.05)
         assert isinstance(pilot.app.screen, IncidentPage)
-        assert not {"approve", "reject"} & {key.what for key in pilot.app.screen.key_list()}
+        assert not {"approve", "reject"} & {key.what for key in pilot.app.screen.offered()}
 
 
 async def test_ascii_leaves_nothing_else_on_the_screen(build):
@@ -240,7 +241,7 @@ async def test_ascii_leaves_nothing_else_on_the_screen(build):
 
 
 async def test_without_colour_there_is_no_colour(build):
-    app = build(mono=True)
+    app = build(skin=Skin.MONO)
     async with running(app) as pilot:
         for keys in ((), ("enter",), ("enter",), ("2",)):
             await press(pilot, *keys)
@@ -292,3 +293,18 @@ async def test_what_a_split_escape_sequence_leaves_behind_decides_nothing(build,
         await press(pilot, "escape", "left_square_bracket", key)
         await pilot.pause(0.05)
         assert {type(r) for r in wire.requests} <= {protocol.ListRequest, protocol.GetRequest}
+
+
+async def test_a_plan_below_the_fold_is_pointed_to(build):
+    async with running(build()) as pilot:
+        await press(pilot, "enter")
+        await sees(pilot, "PLAN 1", "WHAT")
+        assert "the plan is on the next page" not in screen_text(pilot.app)
+        await pilot.resize_terminal(80, 14)
+        await press(pilot, "g")
+        pilot.app._tick()
+        await sees(pilot, "the plan is on the next page: PgDn")
+        await press(pilot, "pagedown")
+        await sees(pilot, ">  1 ✓ allow")
+        pilot.app._tick()
+        await until(pilot, lambda: "the next page" not in screen_text(pilot.app))

@@ -11,7 +11,7 @@ import pytest
 from sentinel import errors, protocol
 from sentinel.domain import Value
 from sentinel.tui import client as module
-from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Updated
+from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Unusable, Updated
 
 
 class Away:
@@ -91,7 +91,7 @@ async def test_it_lists_and_then_watches(hub):
     async with following(hub) as (_, wait_for):
         (listed,) = await wait_for(Listed)
         (first, *_) = await wait_for(Updated)
-    assert len(listed.pages[0].summaries) == 7
+    assert len(listed.page.summaries) == 7
     assert first.update.status is not None
 
 
@@ -176,3 +176,13 @@ async def test_a_call_that_the_loss_cut_off_says_that_its_outcome_is_unknown(hub
         client.ask(protocol.DecideRequest(incident="x", statement=""))
         (refusal,) = await wait_for(Refused)
     assert "before the hub answered" in refusal.error.what
+
+
+async def test_a_set_up_that_leads_to_no_hub_is_told_once():
+    class Wrong(Away):
+        async def call(self, request: Value) -> Value:
+            raise errors.ConfigError("no identity.pem", hint="enrol")
+
+    async with following(Wrong()) as (_, wait_for):
+        (found,) = await wait_for(Unusable)
+    assert found.error.what == "no identity.pem"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sentinel import canonical
-from sentinel.domain import Choice, Mode, State, Statement, Verdict
+from sentinel.domain import Choice, Mode, Pending, Signature, State, Statement, Verdict
 from sentinel.errors import OperatorError
 from sentinel.tui import decide
 from tests.unit.tui.conftest import incidents
@@ -44,7 +44,7 @@ def statement(incident, **more):
 def test_only_what_is_allowed_would_run(recording):
     offered = decide.offer(case(recording, "node-009"), Mode.LIVE)
     assert [step.runs for step in offered.steps] == [True, False, True]
-    assert offered.steps[1].reason == "unmatched: no rule is about ulimit"
+    assert offered.steps[1].reason == "unmatched: argument '131072' is not expected"
     assert offered.refusal == ""
 
 
@@ -142,6 +142,7 @@ def test_the_statement_says_what_was_on_the_screen(recording):
         choice=Choice.APPROVE,
         incident=incident.summary.id,
         event=incident.report.event,
+        report=canonical.report_digest(incident.report),
         host="db-01",
         plan=canonical.digest_of(incident.plan),
         policy=incident.judgement.policy,
@@ -193,3 +194,66 @@ def test_a_report_that_came_once_more_is_the_same_matter(recording):
     one = case(recording, "db-01")
     summary = msgspec.structs.replace(one.summary, count=7, revision=99_999)
     assert decide.same_matter(one, changed(one, summary=summary))
+
+
+# ---------------------------------------------------------------- an approval that others have begun
+
+
+def begun(incident, /, **fields):
+    """The incident, with an approval of its plan that alice has signed."""
+    _, said = statement(incident, mode=Mode.LIVE)
+    text = canonical.encode(msgspec.structs.replace(said, **fields)).decode()
+    pending = Pending(statement=text, signatures=(Signature(signer="alice", sshsig="x"),))
+    return changed(incident, pending=pending)
+
+
+def test_what_others_have_begun_is_signed_as_it_is(recording):
+    incident = begun(case(recording, "db-01"))
+    offered = decide.offer(incident, Mode.DRY_RUN)
+    assert (offered.refusal, offered.modes, offered.begun.operator) == ("", (Mode.LIVE,), "alice")
+    made, _ = statement(incident, mode=Mode.LIVE, operator="bob", reason="mine")
+    assert made.statement == incident.pending.statement
+
+
+def test_the_mode_is_the_one_that_others_signed(recording):
+    with pytest.raises(OperatorError, match="have begun is live"):
+        statement(begun(case(recording, "db-01")), mode=Mode.DRY_RUN)
+
+
+def test_a_rejection_is_ones_own_whatever_others_have_begun(recording):
+    incident = begun(case(recording, "db-01"))
+    made, _ = statement(incident, choice=Choice.REJECT, operator="bob", reason="no")
+    assert made.statement != incident.pending.statement
+    assert '"operator":"bob"' in made.statement
+
+
+def test_when_the_time_of_the_others_approval_is_over_one_begins_anew(recording):
+    incident = begun(case(recording, "db-01"), expires_ms=NOW)
+    assert statement(incident, mode=Mode.LIVE)[0].statement != incident.pending.statement
+
+
+@pytest.mark.parametrize(
+    ("what", "fields"),
+    [
+        ("choice", {"choice": Choice.REJECT}),
+        ("incident", {"incident": "other"}),
+        ("event", {"event": "other"}),
+        ("host", {"host": "db1"}),
+        ("plan", {"plan": "sha256:" + "0" * 64}),
+        ("policy", {"policy": "sha256:" + "0" * 64}),
+        ("challenge", {"challenge": "0" * 32}),
+        ("report", {"report": "sha256:" + "0" * 64}),
+    ],
+)
+def test_a_hub_cannot_have_another_statement_signed_than_the_one_shown(recording, what, fields):
+    incident = begun(case(recording, "db-01"), **fields)
+    assert f"about another {what}" in decide.offer(incident, Mode.LIVE).refusal
+    with pytest.raises(OperatorError, match=f"about another {what}"):
+        statement(incident, mode=Mode.LIVE)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "\udcff", "[" * 5000])
+def test_what_others_have_begun_and_nobody_can_read_is_refused(recording, text):
+    incident = case(recording, "db-01")
+    incident = changed(incident, pending=Pending(statement=text, signatures=()))
+    assert "cannot be read" in decide.offer(incident, Mode.LIVE).refusal

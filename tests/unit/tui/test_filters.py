@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sentinel.errors import OperatorError
-from sentinel.tui.filters import parse
+from sentinel.tui.filters import accepts, parse
 
 
 def hosts(recording, text):
-    accepts = parse(text)
-    return sorted(
-        r.incident.summary.host for r in recording.incidents if accepts(r.incident.summary)
-    )
+    terms = parse(text)
+    found = [r.incident.summary for r in recording.incidents]
+    return sorted(summary.host for summary in found if accepts(terms, summary))
 
 
 @pytest.mark.parametrize(
@@ -45,3 +44,8 @@ def test_an_unknown_field_is_named_with_the_nearest():
     with pytest.raises(OperatorError, match="hots") as caught:
         parse("hots=x")
     assert "host" in caught.value.hint
+
+
+def test_terms_are_no_more_than_the_wire_takes():
+    with pytest.raises(OperatorError, match="17 terms"):
+        parse(" ".join(["x"] * 17))

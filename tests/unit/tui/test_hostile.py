@@ -25,7 +25,9 @@ from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
 from sentinel.tui.screens.incident import IncidentPage
+from sentinel.tui.screens.memory import MemoryPage
 from sentinel.tui.screens.nodes import NodesPage
+from sentinel.tui.setup import Setup
 from tests.unit.tui.conftest import press, screen_text, sees, until
 
 PAYLOADS = {
@@ -131,6 +133,7 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
             lambda: DecidePage(desk, payload, Choice.REJECT),
             lambda: NodesPage(desk),
             lambda: AuditScreen(desk),
+            lambda: MemoryPage(desk),
         ]
         await press(pilot, "j")
         check(app)
@@ -147,6 +150,29 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
             while len(app.screen_stack) > 1:
                 app.pop_screen()
         assert app.is_running
+
+
+@pytest.mark.parametrize("name", SCREENED)
+async def test_what_is_copied_or_written_does_not_carry_it_on(
+    build, recording, clock, tmp_path, name
+):
+    payload, shown = SCREENED[name]
+    app = build(port=Poisoned(recording, clock, payload), setup=Setup(state=tmp_path / "state"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(app.desk.snapshot.summaries) == 1)
+        screens = [IncidentPage(app.desk, payload), CommandPage(app.desk, payload, 0)]
+        for number, page in enumerate([*screens, MemoryPage(app.desk)], 1):
+            app.push_screen(page)
+            await until(pilot, lambda: shown in screen_text(app))
+            await press(pilot, "y")
+            await sees(pilot, " copied to ")
+            check(app)
+            page.action_write(str(tmp_path))
+            await until(pilot, lambda n=number: len(list(tmp_path.glob("*.txt"))) == n)
+    for path in [*tmp_path.glob("*.txt"), tmp_path / "state" / "last-copy"]:
+        text = path.read_text()
+        assert text.replace("\n", "").isprintable()
+        assert not FORBIDDEN.search(text)
 
 
 async def test_a_refusal_and_a_lost_hub_may_say_it_too(build, clock):
@@ -169,12 +195,14 @@ async def test_what_is_typed_or_pasted_is_as_harmless(build):
     app = build()
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "hub ok")
-        await press(pilot, "slash")
-        for payload, _ in PAYLOADS.values():
-            app.screen.focused.clear()
-            app.screen.focused.type(payload[:400])
-            await pilot.pause(0.01)
-            check(app)
+        for key in ("slash", "colon"):
+            await press(pilot, key)
+            for payload, _ in PAYLOADS.values():
+                app.screen.focused.clear()
+                app.screen.focused.type(payload[:400])
+                await pilot.pause(0.01)
+                check(app)
+            await press(pilot, "enter")
 
 
 async def test_a_click_on_markup_in_the_data_presses_nothing(build, recording, clock):

@@ -10,7 +10,7 @@ from sentinel.tui.line import plain, width
 
 def test_there_is_a_word_for_everything():
     assert set(look.STATE_WORD) == set(look.STATE_MEANING) == set(State)
-    assert set(look.SEVERITY_WORD) == set(look.SEVERITY_RANK) == set(Severity)
+    assert set(look.SEVERITY_WORD) == set(Severity)
     assert set(look.VERDICT_WORD) == set(look.VERDICT_MEANING) == set(Verdict)
     assert set(look.OUTCOME_WORD) == set(look.OUTCOME_TONE) == set(Outcome)
 

@@ -140,8 +140,10 @@ def test_another_style_does_not_inherit_the_one_before():
     assert sent == "\x1b[1H\x1b[1ma\x1b[0;7;31mb\x1b[mc"
 
 
-def test_colours_are_the_sixteen_of_the_terminal():
-    assert sgr(Style(color="#ff0000")) in ("31", "91")
+def test_colours_are_the_sixteen_of_the_terminal_unless_a_skin_names_them_in_full():
+    assert sgr(Style(color="color(196)")) in ("31", "91")
+    assert sgr(Style(color="bright_blue")) == "94"
+    assert sgr(Style(color="#d7263d")) == "38;2;215;38;61"
     assert sgr(Style(color="default", bgcolor="default")) == ""
 
 

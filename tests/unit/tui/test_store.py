@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from sentinel.domain import Kind, Severity, State, Summary
-from sentinel.protocol import Page, Update
-from sentinel.tui.store import LIMIT, STALE_MS, Link, Phase, Store, select, stale
+from sentinel.protocol import ListRequest, Page, Update
+from sentinel.tui.filters import parse
+from sentinel.tui.store import RECENT, STALE_MS, WHOLE, Link, Phase, Store, stale
 
 
 def summary(number: int, state: State = State.AWAITING, **more: object) -> Summary:
@@ -27,7 +28,7 @@ def summary(number: int, state: State = State.AWAITING, **more: object) -> Summa
 
 def listed(*summaries: Summary, revision: int = 10) -> Store:
     store = Store()
-    store.listed([Page(summaries=summaries, revision=revision)])
+    store.paged(ListRequest(urgent=True), Page(summaries=summaries, revision=revision))
     return store
 
 
@@ -37,7 +38,7 @@ def ids(store: Store) -> list[str]:
 
 def test_whose_turn_it_is_comes_before_severity_and_that_before_age():
     store = listed(
-        summary(1, State.RESOLVED, severity=Severity.CRITICAL),
+        summary(1, State.REPORTED),
         summary(2, State.EXECUTING, severity=Severity.CRITICAL),
         summary(3, State.MANUAL, severity=Severity.CRITICAL),
         summary(4, State.UNRESOLVED),
@@ -66,22 +67,55 @@ def test_an_older_form_of_an_incident_does_not_come_back():
     assert store.revision == 12
 
 
-def test_it_keeps_the_most_urgent_and_says_that_there_are_more():
-    store = listed(*(summary(n, State.MANUAL) for n in range(1, LIMIT + 1)))
-    assert not store.snapshot().more
-    urgent = summary(LIMIT + 5, State.AWAITING, severity=Severity.CRITICAL)
-    store.updated(Update(revision=LIMIT + 5, summary=urgent), 5)
-    shown = store.snapshot()
-    assert len(shown.summaries) == LIMIT
-    assert shown.summaries[0] == urgent
-    assert shown.more
-
-
-def test_a_new_list_drops_what_is_no_longer_open_but_keeps_what_was_seen_to_end():
+def test_what_ends_leaves_the_list_and_is_remembered_as_ended():
     store = listed(summary(1), summary(2))
     store.updated(Update(revision=11, summary=summary(2, State.RESOLVED, revision=11)), 5)
-    store.listed([Page(summaries=(summary(3),), revision=20)])
-    assert ids(store) == ["i000003", "i000002"]
+    assert ids(store) == ["i000001"]
+    assert store.known_revision("i000002") == 11
+
+
+def test_what_is_all_here_is_not_asked_for_again():
+    store = listed(summary(1), summary(2))
+    store.look_for(parse("host=web"), ended=False)
+    assert store.wanted(0) is None
+    assert ids(store) == ["i000002", "i000001"]
+
+
+def test_a_filter_on_a_part_of_the_list_is_the_hubs_work():
+    store = Store()
+    part = Page(summaries=(summary(2), summary(1)), revision=10, more=True)
+    store.paged(store.wanted(0), part)
+    assert not store.snapshot().whole
+    store.look_for(parse("id=2"), ended=False)
+    assert ids(store) == ["i000002"]
+    request = store.wanted(0)
+    assert request.terms == parse("id=2")
+    store.paged(request, Page(summaries=(summary(32), summary(2)), revision=10))
+    assert ids(store) == ["i000032", "i000002"]
+    assert not store.snapshot().below
+    store.look_for((), ended=False)
+    assert store.wanted(0).terms == ()
+
+
+def test_those_that_ended_are_asked_for_and_let_go_again():
+    store = listed(summary(1))
+    store.look_for((), ended=True)
+    request = store.wanted(0)
+    assert not request.open_only
+    store.paged(request, Page(summaries=(summary(1), summary(2, State.CLOSED)), revision=10))
+    assert ids(store) == ["i000001", "i000002"]
+
+
+def test_memory_is_bounded(recording):
+    store, whole = listed(), recording.incidents[0].incident
+    for number in range(RECENT + 10):
+        store.updated(Update(revision=number, summary=summary(number, State.CLOSED)), 5)
+    assert store.known_revision("i000001") == 0
+    for number in range(WHOLE + 1):
+        renamed = msgspec.structs.replace(whole.summary, id=f"x{number}")
+        store.fetched(msgspec.structs.replace(whole, summary=renamed))
+    assert len(store.incidents) == WHOLE
+    assert "x0" not in store.incidents
 
 
 def test_silence_makes_the_hub_stale():
@@ -122,10 +156,3 @@ def test_an_older_whole_incident_does_not_replace_a_newer_one(recording):
     older = msgspec.structs.replace(whole.summary, revision=whole.summary.revision - 1)
     store.fetched(msgspec.structs.replace(whole, summary=older, evidence=()))
     assert store.incidents[whole.summary.id] == whole
-
-
-def test_those_that_ended_are_shown_when_asked_for():
-    both = (summary(1), summary(2, State.CLOSED))
-    assert [s.id for s in select(both, lambda _: True, ended=False)] == ["i000001"]
-    assert len(select(both, lambda _: True, ended=True)) == 2
-    assert select(both, lambda _: False, ended=True) == ()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+import tty
 
 import pytest
 
@@ -22,8 +23,12 @@ from sentinel.tui.recording import load
 from tests.unit.tui.test_output import TOKEN, Terminal
 
 # What else a terminal program has to say at its beginning and its end: modes on and off.
+COPY = re.compile(r"\x1b\]52;c;[A-Za-z0-9+/=]*\x07")
 MODES = re.compile(r"\x1b\[\?\d+(?:;\d+)*[hl]|\x1b\[<u|\x1b\[\?\d+\$p")
 ASK = "\x1b[6n"
+# Nobody's own keys, colours or history.
+OWN = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+OWN |= {"XDG_CONFIG_HOME": "/dev/null", "XDG_STATE_HOME": "/dev/null"}
 DEADLINE_S = 15.0
 
 
@@ -45,7 +50,7 @@ class Session:
             stdout=far,
             stderr=far,
             start_new_session=True,
-            env={**clean, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            env={**clean, **OWN, **environment},
         )
         os.close(far)
 
@@ -74,7 +79,7 @@ class Session:
         self.raw += text
         asked = text.count(ASK)
         if self.shows:
-            self.terminal.feed(MODES.sub("", text.replace(ASK, "")))
+            self.terminal.feed(MODES.sub("", COPY.sub("", text.replace(ASK, ""))))
         if self.answers:
             os.write(self._near, b"\x1b[1;1R" * asked)
         return bool(data)
@@ -204,7 +209,7 @@ def test_an_ascii_locale_gets_ascii():
         assert tui.raw.isascii()
 
 
-def run(*arguments, **options):
+def run(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "sentinel.tui.main", *arguments],
         capture_output=True,
@@ -212,7 +217,7 @@ def run(*arguments, **options):
         timeout=DEADLINE_S,
         check=False,
         stdin=subprocess.DEVNULL,
-        **options,
+        env={**os.environ, **OWN, **environment},
     )
 
 
@@ -227,6 +232,93 @@ def test_textual_is_not_read_before_its_environment_is_set():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_copy_goes_with_a_frame_and_never_piles_up():
+    with session("--demo", TMUX="") as tui:
+        tui.sees("> 5f02", "hub ok")
+        tui.press("\r")
+        tui.sees("kill -TERM 2217", "a approve")
+        tui.press("jy")
+        tui.sees("command copied to OSC 52")
+        assert COPY.findall(tui.raw)[-1].endswith("a2lsbCAtVEVSTSAyMjE3\x07")
+        tui.answers = False
+        before = len(COPY.findall(tui.raw))
+        tui.press("ky" * 50)
+        for _ in range(20):
+            tui.pump()
+        assert len(COPY.findall(tui.raw)) - before <= 1
+        tui.answers = True
+        os.write(tui._near, b"\x1b[1;1R" * 2)
+        tui.press("q")
+        tui.sees("ID   AGE")
+
+
+def test_reset_gives_back_what_a_killed_program_took():
+    near, far = pty.openpty()
+    try:
+        before = termios.tcgetattr(far)
+        tty.setraw(far)
+        command = [sys.executable, "-m", "sentinel.tui.main", "--reset"]
+        subprocess.run(command, stdin=far, stdout=far, check=True, timeout=30)
+        after = termios.tcgetattr(far)
+        wanted = termios.ECHO | termios.ICANON | termios.ISIG
+        assert after[3] & wanted == before[3] & wanted == wanted
+        assert after[1] & termios.OPOST
+        assert os.read(near, 4096).decode() == main.RESTORE
+    finally:
+        os.close(near)
+        os.close(far)
+
+
+def test_keys_are_printed_as_a_file_that_can_be_read(tmp_path):
+    file = tmp_path / "sentinel" / "keys.toml"
+    file.parent.mkdir()
+    file.write_text('[keys]\napprove = "x"\n')
+    done = run("--keys", XDG_CONFIG_HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert '\napprove = ["x"]' in done.stdout
+    file.write_text(done.stdout)
+    assert run("--keys", XDG_CONFIG_HOME=str(tmp_path)).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        (
+            "keys.toml",
+            '[keys]\naprove = "x"\n',
+            "keys.toml:2: keys.aprove: there is no such command",
+        ),
+        ("keys.toml", '[keys]\napprove = "["\n', "a broken escape sequence could press ["),
+        ("tui.toml", 'skin = "pink"\n', "tui.toml: "),
+    ],
+)
+def test_a_setup_that_is_wrong_is_told_before_anything_is_drawn(tmp_path, file, text, words):
+    (tmp_path / "sentinel").mkdir()
+    (tmp_path / "sentinel" / file).write_text(text)
+    with session("--demo", XDG_CONFIG_HOME=str(tmp_path)) as tui:
+        tui.shows = False  # it is a line of text, longer than the screen
+        assert tui.ends() == 2
+        assert words in tui.raw
+    assert "\x1b" not in tui.raw
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ((), {}, "31"),
+        (("--skin", "deut"), {}, "94"),
+        ((), {"SENTINEL_SKIN": "deut"}, "94"),
+        (("--skin", "truecolor"), {}, "38;2;215;38;61"),
+        (("--skin", "deut"), {"NO_COLOR": "1"}, "94"),
+    ],
+)
+def test_the_skin_is_what_leaves_the_program(arguments, environment, expected):
+    with session("--demo", *arguments, **environment) as tui:
+        tui.sees("BLOCK")
+        styles = set(re.findall(r"\x1b\[([\d;]*)m", tui.raw))
+    assert any(f";{codes}".endswith(f";{expected}") for codes in styles), styles
+
+
 def test_reset_mends_a_terminal():
     done = run("--reset")
     assert (done.returncode, done.stdout) == (0, main.RESTORE)
@@ -238,3 +330,12 @@ def test_a_missing_identity_is_told_before_the_screen_is_taken(tmp_path):
         assert tui.ends() == 2
         assert "\x1b[?1049h" not in tui.raw
         assert "sentinel-tui: " in tui.raw
+
+
+def test_a_wrong_identity_is_told_after_the_terminal_is_given_back(tmp_path):
+    (tmp_path / "identity.pem").write_text("not a key")
+    with session("--identity", str(tmp_path)) as tui:
+        tui.shows = False
+        assert tui.ends() == 2
+        told = tui.raw.index(f"sentinel-tui: {tmp_path}")
+        assert tui.raw.rindex("\x1b[?1049l") < told

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from sentinel.domain import Mode
+from sentinel.tui.commands import Command
 from sentinel.tui.line import plain, width
 from sentinel.tui.render import frame
-from sentinel.tui.render.frame import Key, Options
+from sentinel.tui.render.frame import Options
 from sentinel.tui.store import Link, Phase, Snapshot
 
 NOW = 1_763_694_780_000
@@ -84,11 +85,11 @@ def test_read_only_has_a_reason(recording, options, role, reason):
 
 
 KEYS = [
-    Key("enter", "open"),
-    Key("slash", "filter"),
-    Key("j,down", "down", shown=False),
-    Key("q,escape", "back"),
-    Key("question_mark", "help"),
+    Command("open", "enter", "open"),
+    Command("filter", "slash", "filter"),
+    Command("down", "j,down", "down", shown=False),
+    Command("back", "q,escape", "back"),
+    Command("help", "question_mark", "help"),
 ]
 
 
@@ -107,5 +108,5 @@ def test_a_narrow_footer_keeps_the_way_back_and_the_help(cells):
 def test_the_help_lists_every_key_with_what_it_does():
     shown = [plain(of) for of in frame.help_rows([("HERE", KEYS), ("NONE", [])], 60)]
     assert shown[0] == "HERE"
-    assert "  j ↓           down" in shown
+    assert "  j ↓       :down             down" in shown
     assert "NONE" not in shown

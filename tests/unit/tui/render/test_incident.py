@@ -130,7 +130,7 @@ def test_long_output_is_cut_here_and_whole_behind_enter(recording):
     assert "↵ on the command above shows all of it" in shown
     whole = [plain(r.line) for r in render.output_document(result, "df", 0, 78)]
     assert "| line 39" in whole
-    assert "the node cut 2.00 KiB of output" in whole
+    assert "the node cut 2.0 KiB of output" in whole
 
 
 def test_a_tab_in_an_output_is_layout_and_another_control_is_not():

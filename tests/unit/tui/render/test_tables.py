@@ -61,15 +61,15 @@ def test_a_row_of_the_list_has_its_columns(recording):
 
 def test_the_counts_are_the_lists_where_it_is_whole(recording):
     shown = tuple(r.incident.summary for r in recording.incidents)
-    snapshot = Snapshot(status=recording.status, summaries=shown[:3])
+    snapshot = Snapshot(status=recording.status, summaries=shown[:3], whole=True)
     words = plain(incidents.counts(snapshot, shown=3, filtered="", ended=False))
     assert words.startswith(" 3 open  3 to decide  nodes 8/9  engine")
 
 
 def test_the_counts_are_the_hubs_where_the_list_is_not_whole(recording):
-    snapshot = Snapshot(status=recording.status, more=True)
+    snapshot = Snapshot(status=recording.status, below=True)
     shown = plain(incidents.counts(snapshot, shown=2, filtered="x", ended=True))
-    assert shown.startswith(" 7 open  3 to decide  nodes 8/9  /x shows 2  with ended ones  the 0")
+    assert shown.startswith(" 7 open  3 to decide  nodes 8/9  /x shows 2+  with ended ones  engine")
     assert "engine NOT READY: no answer within 120 s" in shown
 
 

@@ -61,6 +61,37 @@ async def test_striking_the_blocked_command_gives_a_plan_that_can_be_approved(bu
     assert after.plan.author == "you"
 
 
+async def test_the_screen_that_says_why_leads_to_striking_it(build, hub):
+    app, spy = built(build, hub)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "node-017")
+        await press(pilot, "j", "enter")
+        await sees(pilot, "never.audit.logs")
+        await press(pilot, "n", "enter")
+        await sees(pilot, "command 3/3", "e strike/edit")
+        await press(pilot, "e")
+        await sees(pilot, "> REVISE", "judged here by the shipped rules")
+        await press(pilot, "G", "space")
+        await sees(pilot, "not sent yet: s sends the new plan")
+        await press(pilot, "q")
+        await sees(pilot, "command 3/3")
+    assert spy.revisions == []
+
+
+async def test_a_viewer_is_not_led_to_striking(build, hub):
+    app, _ = built(build, hub, read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "node-017")
+        await press(pilot, "j", "enter")
+        await sees(pilot, "never.audit.logs")
+        await press(pilot, "n", "enter")
+        await sees(pilot, "command 3/3")
+        await press(pilot, "e")
+        await pilot.pause(0.05)
+        assert "strike/edit" not in screen_text(app)
+        assert "REVISE" not in screen_text(app)
+
+
 async def test_a_changed_command_is_judged_as_it_is_typed(build, hub):
     app, spy = built(build, hub)
     async with app.run_test(size=(100, 30)) as pilot:

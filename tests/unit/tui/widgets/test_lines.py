@@ -43,7 +43,7 @@ def rows(names, *, stops=True):
 
 @contextlib.asynccontextmanager
 async def browsing(shown, height=5):
-    browser = Browser(Paint(mono=False, ascii_only=False))
+    browser = Browser(Paint())
     app = One(browser)
     async with app.run_test(size=(20, height)) as pilot:
         await pilot.pause()
@@ -146,7 +146,7 @@ async def test_showing_the_same_paints_nothing():
 
 @contextlib.asynccontextmanager
 async def typing(**options):
-    entry = Entry(Paint(mono=False, ascii_only=False), "name", id="entry", **options)
+    entry = Entry(Paint(), "name", id="entry", **options)
     app = One(entry)
     async with app.run_test(size=(20, 2)) as pilot:
         await pilot.pause()

@@ -1,0 +1,77 @@
+"""What is pasted is text to its end: an escape sequence in it presses no key.
+
+Textual reads the brackets around a paste with the same eyes as keys. An ESC inside makes it look for a
+key, and what it then does not know, up to 32 characters, it hands out as keys: a text copied from
+elsewhere could open a dialog. So the ESCs inside a paste are taken out before Textual sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual._xterm_parser import XTermParser
+from textual.drivers import linux_driver
+from textual.message import Message
+
+START, END = "\x1b[200~", "\x1b[201~"
+
+
+class Brackets:
+    """Follows the brackets in what a terminal sends, in pieces as they come."""
+
+    def __init__(self) -> None:
+        """Not in a paste."""
+        self._inside = False
+        self._tail = ""  # the last that was passed on: a bracket may begin in it
+        self._held = ""  # the beginning of what may be an end bracket
+
+    def plain(self, data: str) -> str:
+        """Return `data` without the ESCs that are inside a paste."""
+        data, self._held = self._held + data, ""
+        kept: list[str] = []
+        while data:
+            part, data = self._within(data) if self._inside else self._without(data)
+            kept.append(part)
+        return "".join(kept)
+
+    def _without(self, data: str) -> tuple[str, str]:
+        """Return what comes before a paste and its bracket, as it is, and the rest."""
+        passed = len(self._tail)
+        head, bracket, rest = (self._tail + data).partition(START)
+        self._inside, self._tail = bool(bracket), "" if bracket else head[1 - len(START) :]
+        return (head + bracket)[passed:], rest
+
+    def _within(self, data: str) -> tuple[str, str]:
+        """Return the text of a paste with its end bracket, if that has come, and the rest."""
+        head, bracket, rest = data.partition(END)
+        if not bracket:
+            head, self._held = _split(head)
+        self._inside = not bracket
+        return head.replace("\x1b", "") + bracket, rest
+
+
+def _split(data: str) -> tuple[str, str]:
+    """Split off the end of `data` where it may be the beginning of an end bracket."""
+    for count in range(min(len(END) - 1, len(data)), 0, -1):
+        if END.startswith(data[-count:]):
+            return data[:-count], data[-count:]
+    return data, ""
+
+
+class Parser(XTermParser):
+    """Textual's parser behind the brackets."""
+
+    def __init__(self, debug: bool = False) -> None:
+        """Start outside of a paste."""
+        super().__init__(debug)
+        self._brackets = Brackets()
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """Yield the events in `data`; no data is the end, as Textual has it."""
+        plain = self._brackets.plain(data)
+        return super().feed(plain) if plain or not data else ()
+
+
+def install() -> None:
+    """Let the driver read through this parser: it has no door for another one."""
+    linux_driver.XTermParser = Parser  # type: ignore[attr-defined]

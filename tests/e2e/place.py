@@ -1,0 +1,65 @@
+"""A hub, an agent and a real leak under a name of the test's own, so that tests can run side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sentinel import demo
+from sentinel.domain import Mode
+
+
+class Place:
+    """A running site. `environment` is what a person's programs need to be the operator of it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.site = demo.Site(folder)
+        self.name = name
+        self.environment = {
+            **os.environ,
+            "SSH_AUTH_SOCK": str(self.site.agent_socket),
+            "COLUMNS": "100",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def set_up(self, mode: Mode = Mode.LIVE) -> None:
+        hub = demo.HUB_TOML.format(mode=mode.value, engine="playbook", url="", model="")
+        agent = demo.AGENT_TOML.format(mode=mode.value, hog=self.name, limit=demo.LIMIT)
+        self.site.set_up(hub, agent)
+        self.site.start("agent")
+
+    def leak(self) -> subprocess.Popen[bytes]:
+        """Start the leak; it ends on TERM, with the test, or by itself."""
+        program = demo.HOG_PROGRAM.replace(demo.HOG, self.name)
+        child = subprocess.Popen([sys.executable, "-I", "-c", program], start_new_session=True)
+        self.site.running[f"leak {child.pid}"] = child
+        return child
+
+    def sentinel(self, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `sentinel WORDS...` as the operator."""
+        identity = ("--identity", self.site.operator)
+        command = [sys.executable, "-m", "sentinel.cli", *words, *identity]
+        return subprocess.run(
+            [str(word) for word in command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=self.environment,
+        )
+
+
+@contextlib.contextmanager
+def living(folder: Path, name: str, mode: Mode = Mode.LIVE) -> Iterator[Place]:
+    """A site that lives until the end of the block."""
+    place = Place(folder, name)
+    try:
+        place.set_up(mode)
+        yield place
+    finally:
+        place.site.stop()

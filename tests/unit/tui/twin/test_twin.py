@@ -1,0 +1,112 @@
+"""The twin as text: no textual, nothing drawn, nothing that acts. (Against a hub: tests/e2e/test_twin.py.)"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import msgspec
+import pytest
+
+from sentinel import cli, errors
+from sentinel.domain import Mode
+from sentinel.tui import decide
+from sentinel.tui.recording import load
+from sentinel.tui.twin import acts, edge, plain, reads
+from tests.unit.test_doors import modules_after
+
+HOSTILE = "\x1b]52;c;eA==\x07\x9b2J\u202e\x7f"
+
+
+@pytest.fixture
+def awaiting():
+    return next(r.incident for r in load().incidents if r.live)
+
+
+def test_textual_is_not_imported():
+    known = modules_after("from sentinel.tui.twin import cli")
+    assert "textual" not in known
+    assert "sqlmodel" not in known
+    assert "sentinel.hub" not in known
+
+
+def test_every_incident_is_said_in_words_and_in_ascii_json():
+    recording = load()
+    for each in recording.incidents:
+        shown = plain.incident(each.incident, recording.at_ms, 100)
+        assert each.incident.summary.id in shown
+        assert not set("─│├└") & set(shown)
+        said = plain.json_line(each.incident)
+        assert said.isascii()
+        assert msgspec.json.decode(said, type=type(each.incident)) == each.incident
+
+
+def test_what_is_hostile_is_said_escaped(awaiting):
+    renamed = msgspec.structs.replace(awaiting.summary, evidence=HOSTILE, host=HOSTILE)
+    hostile = msgspec.structs.replace(awaiting, summary=renamed)
+    for said in (
+        plain.summary(renamed, 0),
+        plain.change(renamed),
+        plain.incident(hostile, 0, 100),
+        plain.json_line(hostile),
+    ):
+        assert all(char == "\n" or char.isprintable() for char in said)
+    assert json.loads(plain.json_line(renamed))["evidence"] == HOSTILE
+
+
+def test_each_part_of_a_command_is_said_with_its_verdict(awaiting):
+    judgement = awaiting.judgement.commands[-1]
+    said = plain.tree(awaiting.plan.commands[-1].text, judgement, 100)
+    assert "== PARTS ==" in said
+    assert len(said.splitlines()) >= len(judgement.tree)
+
+
+def given(**more):
+    return argparse.Namespace(**{"incident": "x", "digest": None, "accept_skips": False, **more})
+
+
+def test_the_digest_of_this_very_plan_is_wanted(awaiting, monkeypatch):
+    offered = decide.offer(awaiting, Mode.LIVE)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    whole = offered.digest
+    for good in (decide.digits(offered), whole, whole.removeprefix("sha256:").upper()):
+        acts._confirm(given(digest=good), offered, Mode.LIVE)
+    for bad in (None, "", whole[7:10], "sha256:", "f" * 64, f"{whole}0"):
+        with pytest.raises(errors.OperatorError):
+            acts._confirm(given(digest=bad), offered, Mode.LIVE)
+
+
+def test_a_skip_before_a_change_has_to_be_accepted(awaiting, monkeypatch):
+    offered = msgspec.structs.replace(decide.offer(awaiting, Mode.LIVE), caution="1 is skipped")
+    digits = decide.digits(offered)
+    with pytest.raises(errors.OperatorError, match="1 is skipped"):
+        acts._confirm(given(digest=digits), offered, Mode.LIVE)
+    acts._confirm(given(digest=digits, accept_skips=True), offered, Mode.LIVE)
+    answers = iter((digits, digits, digits, "no"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr(edge, "ask", lambda _: next(answers))
+    acts._confirm(given(), offered, Mode.LIVE)
+    with pytest.raises(errors.OperatorError, match="1 is skipped"):
+        acts._confirm(given(), offered, Mode.LIVE)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "\x1b[2J", "é", "x" * 65])
+def test_what_can_be_no_id_is_refused_before_the_hub_is_asked(name):
+    with pytest.raises(errors.OperatorError, match="not an incident"):
+        edge.named(name)
+
+
+def test_a_command_that_has_no_verdict_is_named(awaiting):
+    with pytest.raises(errors.OperatorError, match="commands, not 99"):
+        reads._judged(awaiting, 99)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("show",), ("approve",), ("reject", "x"), ("close", "x"), ("revise", "x", "--change", "1")],
+)
+def test_a_wrong_command_line_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
