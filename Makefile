@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types imports generated proto lock bench clean help
+.PHONY: demo test check lint types imports generated proto fuzz mutants lock bench clean help
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ proto: $(VENV)/.dev ## the generated protobuf code
 
 bench: $(VENV)/.dev ## every measurement, as ratios against a named peer or floor
 	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.dev ## coverage-guided fuzzing of the verdict (ARGS=-max_total_time=600; wants atheris in the environment)
+	$(BIN)/python -m tests.fuzz.judge $(ARGS)
+
+mutants: $(VENV)/.dev ## mutation testing of sentinel/policy (ARGS="--each 60 --minutes 30")
+	$(BIN)/python -m tests.mutation.run $(ARGS)
 
 lock: $(VENV)/.dev ## new lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra postgres --extra build -o requirements.lock

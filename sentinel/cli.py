@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from sentinel import __version__, process
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,24 +19,76 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `sentinel`.
+# The rooms are imported only when their command is asked for: `sentinel check` must answer before a
+# person notices, and the imports of the others alone take longer than that.
 
-    The rooms are imported only when their command is asked for: `sentinel check` must answer before a
-    person notices, and the demo's imports alone take longer than that.
-    """
+
+def _policy(commands: Commands) -> None:
+    from sentinel.policy import cli as policy  # noqa: PLC0415
+
+    policy.add_commands(commands)
+
+
+def _author(commands: Commands) -> None:
+    from sentinel.policy import author  # noqa: PLC0415
+
+    author.add_commands(commands)
+
+
+def _demo(commands: Commands) -> None:
+    from sentinel import demo  # noqa: PLC0415
+
+    demo.add_command(commands)
+
+
+def _hub(commands: Commands) -> None:
+    """What the terminal shows and decides, as plain lines."""
+    from sentinel.tui.twin import cli as twin  # noqa: PLC0415
+
+    twin.add_commands(commands)
+
+
+def _audit(commands: Commands) -> None:
+    from sentinel.hub import audit_cli  # noqa: PLC0415
+    from sentinel.tui.twin import cli as twin  # noqa: PLC0415
+
+    group = commands.add_parser("audit", help="the audit log")
+    subcommands = group.add_subparsers(required=True, metavar="COMMAND")
+    audit_cli.add_audit(subcommands)
+    twin.add_audit(subcommands)
+
+
+def _replay(commands: Commands) -> None:
+    from sentinel.hub import audit_cli  # noqa: PLC0415
+
+    audit_cli.add_replay(commands)
+
+
+ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
+    (_policy, ("check", "explain")),
+    (_author, ("policy",)),
+    (
+        _hub,
+        (
+            *("status", "incidents", "show", "watch", "nodes"),
+            *("approve", "reject", "revise", "again", "take", "close"),
+        ),
+    ),
+    (_audit, ("audit",)),
+    (_replay, ("replay",)),
+    (_demo, ("demo",)),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `sentinel`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     top = parser()
-    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     wanted = next((word for word in given if not word.startswith("-")), "")
-    if wanted != "demo":
-        from sentinel.policy import cli as policy  # noqa: PLC0415
-
-        policy.add_commands(subparsers)
-    if wanted not in ("check", "explain", "policy"):
-        from sentinel import demo  # noqa: PLC0415
-
-        demo.add_command(subparsers)
+    asked = [register for register, names in ROOMS if wanted in names]
+    for register in asked or [register for register, _ in ROOMS]:
+        register(commands)
     return process.main("sentinel", top, given)
 
 

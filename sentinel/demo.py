@@ -1,7 +1,8 @@
 """`sentinel demo`: the whole product on this machine, with a fault that is real and ours.
 
 A hub and an agent run as real processes over mutual TLS on loopback, in a temporary directory, and then
-a process of the demo's own leaks real memory, up to 256 MiB, and ends by itself. A rule that watches
+a process of the demo's own leaks real memory, up to 256 MiB, and ends by itself. Whoever decides signs
+with an SSH key that was made in memory for this demo, behind an ssh-agent of its own. A rule that watches
 only processes of that name finds it, so nothing else on this machine is at risk; the approved plan runs
 for real only with --live.
 """
@@ -25,7 +26,7 @@ from typing import cast
 
 from sentinel import errors, process, protocol, rpc
 from sentinel.domain import Choice, Incident, Mode, Outcome, State
-from sentinel.trust import identity
+from sentinel.trust import identity, sshagent, throwaway
 from sentinel.tui import decide
 
 SITE = "demo"
@@ -87,7 +88,9 @@ class Site:
         self.folder = folder
         self.states = {"hub": folder / "hub", "agent": folder / "agent"}
         self.operator = folder / "operator"
+        self.agent_socket = folder / "ssh-agent"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._cleanup = contextlib.ExitStack()
 
     def set_up(self, hub: str, agent: str) -> None:
         """Make the site's CA, an operator and the node's state; `hub`, `agent` are their settings.
@@ -99,11 +102,19 @@ class Site:
         self.run("hub", "init", "--site", SITE, *state)
         ports = f'site = "{SITE}"\nport = {port}\nenrol_port = {enrol}\n'
         (self.states["hub"] / "hub.toml").write_text(ports + hub)
-        self.run("hub", "operator", OPERATOR, "--out", self.operator, *state)
+        self.let_in(OPERATOR, "lead", self.operator, self.agent_socket)
         invite = self.run("hub", "invite", HOST, *state)
         self.start("hub")
         self.run("agent", "join", "-", "--state", self.states["agent"], stdin=invite)
         (self.states["agent"] / "agent.toml").write_text(agent)
+
+    def let_in(self, name: str, role: str, folder: Path, socket: Path) -> None:
+        """Make a person with a key of their own, behind an ssh-agent at `socket`, known to the hub."""
+        key = self._cleanup.enter_context(throwaway.agent(socket, f"{name} at the demo"))
+        public = self.folder / f"{name}.pub"
+        public.write_text(f"{key.public} {name} at the demo\n")
+        words = ("--out", folder, "--key", public, "--role", role, "--state", self.states["hub"])
+        self.run("hub", "operator", name, *words)
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start `hub` or `agent` and wait until it says that it is ready, as systemd would."""
@@ -138,9 +149,7 @@ class Site:
     def client(self) -> rpc.OperatorsClient:
         """Return a client of the hub with the operator's identity."""
         credentials = identity.load(self.operator, process.now_ms())
-        address = credentials.address.hub
-        channel = rpc.channel(address, credentials.authority, credentials.pair)
-        return rpc.OperatorsClient(channel, address)
+        return rpc.operators(credentials, sshagent.Agent(str(self.agent_socket)))
 
     def stop(self) -> None:
         """End every process that was started: asked first, then killed."""
@@ -153,6 +162,7 @@ class Site:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        self._cleanup.close()
 
     def logs(self) -> str:
         """Return the tail of both logs, for a person who has to find out why."""
@@ -183,10 +193,21 @@ class Demo:
             mode=self.mode.value, engine=args.engine, url=args.url, model=args.model
         )
         self.site.set_up(hub, AGENT_TOML.format(mode=self.mode.value, hog=HOG, limit=LIMIT))
+        if args.synthetic:
+            self._fill(args.synthetic)
         self.site.start("agent")
         self.fault_ms = process.now_ms()
         command = [sys.executable, "-I", "-c", HOG_PROGRAM]
         self.site.running["fault"] = subprocess.Popen(command, start_new_session=True)
+
+    def _fill(self, count: int) -> None:
+        """Put made-up incidents into the running hub's database."""
+        # The database and the policy engine cost a second that the demo otherwise need not pay.
+        from sentinel import synthetic  # noqa: PLC0415
+
+        print(f"writing {count} made-up incidents", file=sys.stderr, flush=True)
+        database = self.site.states["hub"].resolve() / "hub.db"
+        asyncio.run(synthetic.fill(f"sqlite:///{database}", count))
 
 
 @contextlib.contextmanager
@@ -319,7 +340,9 @@ def _leave(number: int, _: object) -> None:
 def _terminal(demo: Demo) -> int:
     """Open the terminal UI on the demo's hub, as a program of its own."""
     command = [sys.executable, "-m", "sentinel.tui.main", "--identity", str(demo.site.operator)]
-    return subprocess.call(command)
+    return subprocess.call(
+        command, env={**os.environ, "SSH_AUTH_SOCK": str(demo.site.agent_socket)}
+    )
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -339,5 +362,8 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     parser.add_argument("--model", default="", help="the engine's model")
     parser.add_argument("--url", default="http://127.0.0.1:11434", help="where the engine is")
+    parser.add_argument(
+        "--synthetic", type=int, default=0, metavar="N", help="and N made-up incidents in the list"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
     parser.set_defaults(run=run)

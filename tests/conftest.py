@@ -17,9 +17,10 @@ from sentinel.hub.tables import METADATA
 RESET = "\n".join(
     (
         "ALTER TABLE audit DISABLE TRIGGER ALL;",
+        "ALTER TABLE checkpoint DISABLE TRIGGER ALL;",
         "SET LOCAL session_replication_role = replica;",
         *(f"DELETE FROM {table.name};" for table in METADATA.sorted_tables),
-        "INSERT INTO head (id, seq, hash) VALUES (1, 0, decode(repeat('00', 32), 'hex'));",
+        "INSERT INTO head (id, seq, tree) VALUES (1, 0, '');",
         "DELETE FROM alembic_version;",
     )
 )

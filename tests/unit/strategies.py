@@ -39,7 +39,8 @@ def _of(info: mi.Type) -> st.SearchStrategy:
         case mi.EnumType():
             return st.sampled_from(info.cls)
         case mi.VarTupleType():
-            return st.lists(_of(info.item_type), max_size=2).map(tuple)
+            least = info.min_length or 0
+            return st.lists(_of(info.item_type), min_size=least, max_size=least + 2).map(tuple)
         case mi.TupleType():
             return st.tuples(*(_of(part) for part in info.item_types))
         case mi.DictType():

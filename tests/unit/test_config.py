@@ -97,3 +97,10 @@ def test_a_quantity_without_its_unit_is_refused_with_an_example(text, what):
 
 def test_every_metric_ends_in_a_unit_that_can_be_written():
     assert {config.unit_of(metric) for metric in Metric} <= {"bytes", "permille", "milli", "count"}
+
+
+def test_what_a_host_is_stands_in_groups_and_role_and_in_no_label():
+    settings = config.parse(AgentSettings, 'groups = ["db", "eu-1"]\nrole = "primary"', "x.toml")
+    assert (settings.groups, settings.role) == (("db", "eu-1"), "primary")
+    for text in ('groups = ["two words"]', 'role = "Primary"', '[labels]\n"sentinel.role" = "x"'):
+        assert "x.toml" in refusal(text, AgentSettings).what

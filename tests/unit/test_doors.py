@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2] / "sentinel"
 
 DOORS = {
     "psutil": ["agent/capture.py"],
-    "subprocess": ["agent/execute.py", "demo.py"],
+    "subprocess": ["agent/execute.py", "demo.py", "tui/tunnel.py"],
     "bashlex": ["policy/shell.py"],
     "sqlmodel": ["hub/persist*.py", "hub/tables.py", "hub/migrations/*"],
     "sqlalchemy": ["hub/persist*.py", "hub/tables.py", "hub/migrations/*"],
@@ -30,7 +30,7 @@ DOORS = {
 }
 # What starts processes or runs code by another name.
 CALLS = {
-    "create_subprocess_exec": ["agent/execute.py"],
+    "create_subprocess_exec": ["agent/execute.py", "agent/handover.py"],
     "create_subprocess_shell": [],
     "system": [],
 }

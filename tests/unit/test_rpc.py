@@ -35,7 +35,7 @@ def test_every_rpc_has_a_row_in_the_access_table():
 @pytest.mark.parametrize("path", sorted(access.ACCESS))
 @pytest.mark.parametrize("role", Role)
 def test_a_role_may_call_what_its_row_says_and_nothing_else(path, role):
-    if role in access.ACCESS[path]:
+    if role is access.ACCESS[path].role:
         access.permit(path, caller(role=role), "prod", frozenset())
     else:
         with pytest.raises(errors.PeerError, match=f"role {role.value} may not call"):
@@ -55,6 +55,13 @@ def test_a_revoked_certificate_and_another_site_are_refused():
         access.permit(path, caller(), "other", frozenset())
 
 
+def test_every_rpc_of_people_but_the_two_of_a_login_has_a_least_rank():
+    open_ = {path for path, row in access.ACCESS.items() if row.rank is None}
+    of_agents = {path for path in access.ACCESS if protocol.AGENT_SERVICE in path}
+    login = {f"/{protocol.OPERATORS_SERVICE}/{name}" for name in ("Challenge", "Login")}
+    assert open_ == of_agents | login
+
+
 class Context:
     async def abort(self, code, details):
         self.code, self.details = code, details
@@ -67,6 +74,8 @@ class Context:
         (errors.LifecycleError("a", hint="b"), errors.OperatorError),
         (errors.WireError("a", hint="b"), errors.OperatorError),
         (errors.PeerError("a", hint="b"), errors.PeerError),
+        (errors.LoginError("a", hint="b"), errors.LoginError),
+        (errors.SignatureError("a", check="c", hint="b"), errors.PeerError),
         (errors.StoreError("a", hint="b"), errors.PeerError),
     ],
 )
