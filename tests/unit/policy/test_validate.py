@@ -183,3 +183,26 @@ def test_one_changed_character_is_not_allowed_or_another_digest(text, at, char):
     if found.verdict is ALLOW and changed != text:
         same = found.argv_digest == validate.judge(SHIPPED, text, facts).argv_digest
         assert not same or changed.split() == text.split()
+
+
+def test_the_tree_that_people_see_nests_as_the_command_does(policy):
+    text = "LC_ALL=C ls /tmp/* | wc -l && df; uptime 2>&1"
+    shown = validate.judge(policy, text).tree
+    assert [f"{'  ' * node.depth}{node.kind}" for node in shown] == [
+        "list ;",
+        "  list &&",
+        "    pipeline",
+        "      command",
+        "        assignment",
+        "        word",
+        "        glob",
+        "      command",
+        "        word",
+        "        word",
+        "    command",
+        "      word",
+        "  command",
+        "    word",
+        "    redirect",
+    ]
+    assert shown[6].text == "/tmp/*"
