@@ -116,9 +116,9 @@ class Site:
         words = ("--out", folder, "--key", public, "--role", role, "--state", self.states["hub"])
         self.run("hub", "operator", name, *words)
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
-        """Start `hub` or `agent` and wait until it says that it is ready, as systemd would."""
-        command = [*_program(name), "run", "--state", str(self.states[name])]
+    def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start `hub` or `agent` with `words`; wait until it says that it is ready, as systemd would."""
+        command = [*_program(name), "run", "--state", str(self.states[name]), *words]
         with _ready_socket(self.folder / f"{name}.notify") as (path, ready):
             with (self.folder / f"{name}.log").open("ab") as file:
                 child = subprocess.Popen(

@@ -187,6 +187,8 @@ class EnrolDoor:
         try:
             caller = rpc.caller(context)
             path = f"/{protocol.AGENT_SERVICE}/{protocol.RENEW_RPC}"
+            # What another process has revoked a moment ago must not be good for a fresh serial.
+            self._store.bus.publish(await self._store.revision())
             permit(path, caller, self._settings.site, await self._store.revoked())
             request = wire.decode(protocol.RenewRequest, data, limit=protocol.AGENT_MESSAGE_BYTES)
             return await self._issue(request.csr, caller.name, self._clock())

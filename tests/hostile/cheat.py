@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import signal
 import threading
 import time
 import uuid
@@ -118,6 +119,7 @@ class Hub(threading.Thread):
         self.reported = threading.Event()
         self.admissions = queue.Queue()
         self.finished = queue.Queue()
+        self.results = queue.Queue()  # of commands
         self._ready = threading.Event()
 
     def run(self):
@@ -174,6 +176,8 @@ class Hub(threading.Thread):
             self.reported.set()
         if letter.admission:
             self.admissions.put(letter.admission)
+        if letter.ran:
+            self.results.put(letter.ran.result)
         if letter.finished:
             self.challenge = letter.finished.challenge
             self.finished.put(letter.finished)
@@ -197,37 +201,37 @@ class Hub(threading.Thread):
 class Battle:
     """A node, its cheating hub, and the honest approval that everything else departs from."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, host: str = HOST, agent: str = AGENT, words: tuple = ()):
+        """`agent` are the node's settings; its program is started with `words`."""
+        self.folder, self.host, self.words = folder, host, words
         self.canaries = folder / "canaries"
         self.canaries.mkdir()
         self.site = demo.Site(folder)
         state = self.site.states["agent"]
         now_ms = process.now_ms()
-        ca = x509.new_authority("t", now_ms)
+        self.ca = ca = x509.new_authority("t", now_ms)
         (port,) = demo._free_ports(1)
         address = identity.HubAddress(site="t", hub=f"localhost:{port}", enrol="localhost:1")
-        identity.save(state, self._pair(ca, x509.Role.AGENT, HOST), ca.certificate, address)
+        identity.save(state, self.pair(x509.Role.AGENT, host), ca.certificate, address)
         (state / "roots").mkdir()
-        (state / "roots" / "host").write_text(HOST + "\n")
+        (state / "roots" / "host").write_text(host + "\n")
         (state / "roots" / "allowed_signers").write_text(SIGNERS)
         self.log = HubLog()
         (state / "roots" / "checkpoint.pub").write_text(self.log.signer.key.text + "\n")
         policy = folder / "policy.toml"
         policy.write_text(POLICY)
-        (state / "agent.toml").write_text(AGENT.format(policy=policy))
+        (state / "agent.toml").write_text(agent.format(policy=policy))
         self.policy = rules.load(site=[policy], examples=False)
-        pair = self._pair(ca, x509.Role.HUB, "hub", ("localhost",))
-        self.hub = Hub(address.hub, pair, ca)
+        self.hub = Hub(address.hub, self.pair(x509.Role.HUB, "hub", ("localhost",)), ca)
         self.hub.begin()
-        self.site.start("agent")
+        self.site.start("agent", *words)
         assert self.hub.reported.wait(ANSWER_S), self.site.logs()
 
-    @staticmethod
-    def _pair(ca, role, name, names=()):
+    def pair(self, role, name, names=()):
+        """A certificate of the site's CA."""
         key = x509.new_key()
         who = x509.Identity(site="t", role=role, name=name)
-        leaf = x509.issue(ca, x509.request(key), who, process.now_ms(), names=names)
+        leaf = x509.issue(self.ca, x509.request(key), who, process.now_ms(), names=names)
         return x509.Pair(key=key, certificate=leaf)
 
     def end(self):
@@ -236,10 +240,22 @@ class Battle:
 
     def restart(self):
         """End the agent as an operator would, and start it again."""
+        self.down(signal.SIGTERM)
+        self.site.start("agent", *self.words)
+
+    def down(self, number):
+        """End the agent with a signal."""
         self.hub.attached.clear()
-        self.site.running["agent"].terminate()
+        self.site.running["agent"].send_signal(number)
         self.site.running["agent"].wait()
-        self.site.start("agent")
+
+    def another_hub(self, pair):
+        """Put another hub, with the certificate in `pair`, where the node looks for its own."""
+        first = self.hub
+        first.end()
+        self.hub = Hub(first.address, pair, self.ca)
+        self.hub.report, self.hub.challenge = first.report, first.challenge
+        self.hub.begin()
 
     # ---- what is sent
 
@@ -250,7 +266,7 @@ class Battle:
             incident=str(uuid.uuid4()),
             event=report.event,
             revision=1,
-            host=HOST,
+            host=self.host,
             author="playbook",
             engine="playbook:x",
             created_ms=process.now_ms(),
@@ -273,7 +289,7 @@ class Battle:
             incident=plan.incident,
             event=plan.event,
             report=canonical.report_digest(self.hub.report),
-            host=HOST,
+            host=self.host,
             plan=canonical.digest_of(plan),
             policy=self.policy.digest,
             challenge=self.hub.challenge,
@@ -341,9 +357,9 @@ class Battle:
 
 
 @contextlib.contextmanager
-def battle(folder):
+def battle(folder, **wanted):
     """A battle that ends with the block."""
-    begun = Battle(folder)
+    begun = Battle(folder, **wanted)
     try:
         yield begun
     finally:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from sentinel import canonical, process
-from sentinel.domain import Choice, Mode, Signature
+from sentinel.domain import Choice, Mode, Outcome, Process, Signature
 from sentinel.trust.signers import LOGIN
 from tests.hostile.cheat import VIC, HubLog, battle
 from tests.unit.trust.keys import SoftKey
@@ -159,12 +159,19 @@ def test_a_challenge_that_the_hub_made_itself(node):
     assert node.refused(node.bundle(challenge="0" * 32)) == "challenge.unknown"
 
 
-def test_a_report_that_the_hub_altered_before_people_saw_it(node):
+def test_a_context_altered_before_people_saw_it(node):
     """The context in the report is what people and the policy decide by."""
-    context = changed(node.hub.report.context, labels={"sentinel.role": "other"})
-    shown = changed(node.hub.report, context=context)
-    forged = node.bundle(report=canonical.report_digest(shown))
-    assert node.refused(forged) == "report.digest"
+    frozen = node.hub.report.context
+    first, *others = frozen.processes
+    for context in (
+        changed(frozen, labels={"sentinel.role": "other"}),
+        changed(frozen, processes=(changed(first, name="harmless"), *others)),
+        changed(frozen, processes=(changed(first, start_ticks=first.start_ticks + 1), *others)),
+        changed(frozen, processes=(*others, Process(pid=1, start_ticks=1, name="leak"))),
+    ):
+        shown = changed(node.hub.report, context=context)
+        forged = node.bundle(report=canonical.report_digest(shown))
+        assert node.refused(forged) == "report.digest"
 
 
 # ---------------------------------------------------------------- what is on record
@@ -208,6 +215,26 @@ def test_a_command_for_review_presented_as_allow(node):
     assert node.refused(node.bundle(node.plan("mkfifo /tmp/x"))) == "policy.nothing"
 
 
+def test_findings_forged_by_the_hub(node):
+    """What the hub has people believe of a command is not in what it sends, and has no place there."""
+    canary = f"mktemp --suffix=.x {node.canaries}/run.XXXXXXXX"  # for review, to this node
+    honest = node.bundle(node.plan(canary))
+    assert node.refused(honest) == "policy.nothing"
+    shown = {"verdict": "allow", "findings": [{"verdict": "allow", "rule": "canary"}]}
+    plan = msgspec.json.decode(honest.plan)
+    for forged in (plan | shown, plan | {"commands": [plan["commands"][0] | shown]}):
+        text = canonical.encode_plain(forged).decode()
+        assert node.refused(changed(honest, plan=text)) == "plan.form"
+    before = node.ran()
+    node.hub.results.queue.clear()
+    assert node.answer(node.bundle(node.plan("uname", canary))).admitted
+    node.hub.finished.get(timeout=30)
+    *_, last = node.hub.results.queue
+    assert (last.index, last.outcome) == (1, Outcome.SKIPPED)
+    assert last.reason.startswith("review: ")
+    assert node.ran() == before
+
+
 def test_a_blocked_command_presented_as_allow(node):
     plan = node.plan(f"mktemp {node.canaries}/run.XXXXXXXX", "rm -rf /")
     assert node.refused(node.bundle(plan)) == "policy.block"
@@ -242,6 +269,24 @@ def test_a_replay_now(node):
     assert node.ran() == before
 
 
+def test_a_replay_for_another_incident(node):
+    used = node.approve()
+    before = node.ran()
+    assert node.refused(changed(used, incident="another")) == "incident.mismatch"
+    moved = used.statement.replace(used.incident, "another")
+    moved = changed(used, incident="another", statement=moved)
+    assert node.refused(moved) == "signature.bad"
+    assert node.ran() == before
+
+
+def test_a_replay_to_another_host(node, tmp_path):
+    used = node.approve()
+    before = node.ran()
+    with battle(tmp_path, host="web2") as other:
+        assert other.refused(used) == "host.mismatch"
+    assert node.ran() == before
+
+
 def test_a_replay_after_a_restart(node):
     used = node.approve()
     before = node.ran()
@@ -252,7 +297,7 @@ def test_a_replay_after_a_restart(node):
     assert node.ran() == before
 
 
-def test_an_oversized_statement_and_signature(node):
+def test_oversized_and_deeply_nested_bundles(node):
     honest = node.bundle()
     (signature,) = honest.signatures
     for bundle in (

@@ -235,14 +235,14 @@ async def test_a_revoked_node_is_cut_and_not_let_in_again(site):
             await node.hear()  # within ten seconds
     async with Stream(folder) as node:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await node.attach()
+            await node.hear()  # unasked: what is written meanwhile may fail first, with less to say
         assert "revoked" in refusal.value.details()
 
 
 async def test_an_operator_is_no_agent(site):
     async with Stream(site.operator) as node:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await node.attach()
+            await node.hear()
         assert "role operator may not call" in refusal.value.details()
 
 
