@@ -64,6 +64,9 @@ class Link:
                 await self._connection()
                 delay, said = FIRST_RETRY_S, ""
             except errors.SentinelError as error:
+                # Before Python 3.13 a task group that ends by an error forgets that its task is to end.
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError from None
                 if error.what != said:
                     log.warning(
                         "hub not reached: %s (%s)",
