@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime ## a real fault on this machine, from detection to the te
 	$(BIN)/sentinel demo $(ARGS)
 
 test: $(VENV)/.dev ## the whole test suite, without a network where the kernel allows (ARGS=... goes to pytest)
-	tests/offline $(BIN)/python -m pytest $(ARGS)
+	$(if $(ARGS),,tests/halves) tests/offline $(BIN)/python -m pytest $(ARGS)
 
 check: test lint types imports generated ## everything that CI runs
 
