@@ -14,6 +14,7 @@ from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.strip import Strip
 
 from sentinel import errors, human
 from sentinel.domain import Incident
@@ -22,6 +23,7 @@ from sentinel.protocol import Page as Summaries
 from sentinel.tui import clip, commands, typed
 from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Unusable, Updated
 from sentinel.tui.desk import Desk
+from sentinel.tui.driver import Driver
 from sentinel.tui.line import EMPTY, line
 from sentinel.tui.look import Skin
 from sentinel.tui.output import ASK, Pacer, Shadow
@@ -56,7 +58,7 @@ class SentinelApp(App[None]):
         setup: Setup | None = None,
     ) -> None:
         """`connect` returns a new connection to the hub; `clock` is in ms since the epoch."""
-        super().__init__(ansi_color=True)
+        super().__init__(driver_class=Driver, ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self._store = Store()
@@ -67,6 +69,7 @@ class SentinelApp(App[None]):
         self._trail = Trail()
         self.failure: errors.ConfigError | None = None  # why the program ended by itself
         self._flushing = False
+        self._frame_due = False
         self._following = False
         self._shadow = Shadow()
         self._pacer = Pacer()
@@ -80,6 +83,8 @@ class SentinelApp(App[None]):
         """Begin to tick, to end well on a signal, and to follow the hub once there is a frame."""
         if self.is_headless:
             self._follow()
+        else:
+            self.desk.paint.due = self._frame_soon
         self.set_interval(TICK_S, self._tick)
         self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget())
         loop = asyncio.get_running_loop()
@@ -142,7 +147,7 @@ class SentinelApp(App[None]):
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            self.set_timer(FLUSH_S, self._flushed)
+            asyncio.get_running_loop().call_later(FLUSH_S, self._flushed)
 
     def _flushed(self) -> None:
         self._flushing = False
@@ -156,7 +161,11 @@ class SentinelApp(App[None]):
 
     def on_page_drawn(self, message: Page.Drawn) -> None:
         """Say when what a screen shows now has really been drawn."""
-        self.call_after_refresh(self._pacer.when_drawn, message.callback)
+        self.call_after_refresh(self._drawn, message.callback)
+
+    def _drawn(self, callback: Callable[[], None]) -> None:
+        self._send_frame()
+        self._pacer.when_drawn(callback)
 
     # ---- going about
 
@@ -289,11 +298,27 @@ class SentinelApp(App[None]):
     def _set_pointer_shape(self, shape: str) -> None:
         """Say nothing of the mouse: there is none, and not every terminal swallows the sequence."""
 
+    def _frame_soon(self) -> None:
+        """Send a frame once what is being done now is done."""
+        if not self._frame_due:
+            self._frame_due = True
+            asyncio.get_running_loop().call_soon(self._frame)
+
+    def _frame(self) -> None:
+        self._frame_due = False
+        self._send_frame()
+
+    def _strips(self) -> list[Strip]:
+        """Return the lines of the screen on top, if there is one and it is laid out."""
+        return next((page.strips() for page in self._pages()[-1:]), [])
+
     def _send_frame(self) -> None:
         driver = self._driver
         if driver is None or self._closed or self.is_headless or not self._pacer.may_send():
             return
-        strips = self.screen._compositor.render_strips()
+        strips = self._strips()
+        if not strips:
+            return
         data = self._beside + self._shadow.update(strips, self.size.width)
         self._beside = ""
         if not data:

@@ -70,11 +70,9 @@ def run(args: argparse.Namespace) -> int:
     connect, clock = _demo() if args.demo else _hub(args.identity, args.hub)
     _environment()
     # Textual reads its environment when it is imported, so it is imported after that is set.
-    from sentinel.tui import paste  # noqa: PLC0415
     from sentinel.tui.app import SentinelApp  # noqa: PLC0415
 
     hangup.watch()
-    paste.install()
     app = SentinelApp(connect, clock, options, setup)
     app.run(mouse=False)
     if app.failure is not None:

@@ -7,10 +7,11 @@ elsewhere could open a dialog. So the ESCs inside a paste are taken out before T
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
+from textual._time import get_time
 from textual._xterm_parser import XTermParser
-from textual.drivers import linux_driver
 from textual.message import Message
 
 START, END = "\x1b[200~", "\x1b[201~"
@@ -71,7 +72,8 @@ class Parser(XTermParser):
         plain = self._brackets.plain(data)
         return super().feed(plain) if plain or not data else ()
 
-
-def install() -> None:
-    """Let the driver read through this parser: it has no door for another one."""
-    linux_driver.XTermParser = Parser  # type: ignore[attr-defined]
+    def patience_ms(self) -> int | None:
+        """Return in how many milliseconds `tick` is due; None where nothing is begun."""
+        if self._timeout_time is None:
+            return None
+        return max(0, math.ceil(1000 * (self._timeout_time - get_time())))

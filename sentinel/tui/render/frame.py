@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sentinel import human
 from sentinel.domain import Mode, Value
@@ -97,6 +98,11 @@ def notice(words: str, cells: int, *, bad: bool = False) -> Line:
 
 def footer(commands: Sequence[Command], cells: int) -> Line:
     """Return the keys that work here; those that do not fit are in the help."""
+    return _footer(tuple(commands), cells)
+
+
+@lru_cache(maxsize=16)  # it is wanted every second, and rarely another one
+def _footer(commands: tuple[Command, ...], cells: int) -> Line:
     shown = [command for command in commands if command.shown and command.keys]
     last = [command for command in shown if command.what in LAST]
     entries = [_entry(command) for command in shown if command not in last]

@@ -21,6 +21,7 @@ def _widths(cells: int) -> list[int]:
     return [4, 4, 4, host, kind, 10, 8]
 
 
+@lru_cache(maxsize=4)
 def titles(cells: int) -> Line:
     """Return the column titles."""
     names = ("ID", "AGE", "SEV", "HOST", "KIND", "STATE", "PLAN")

@@ -8,6 +8,7 @@ whatever would be signed having changed meanwhile, it is shown again and typed a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from textual.message import Message
 from textual.widget import Widget
@@ -44,6 +45,7 @@ class DecidePage(Page):
         self._mode = Mode.DRY_RUN
         self._cautioned = False
         self._sent: DecideRequest | None = None
+        self._frame = 0  # which frame must have been drawn before a key counts
         self._doc = Browser(desk.paint, id="doc")
         self._doc.can_focus = False
         self._ask = Lines(desk.paint, id="ask")
@@ -121,9 +123,12 @@ class DecidePage(Page):
     def _disarm(self) -> None:
         for entry in (self._digest, self._reason):
             entry.arm(NEVER_S)
-        self.post_message(self.Drawn(self._arm))
+        self._frame += 1
+        self.post_message(self.Drawn(partial(self._arm, self._frame)))
 
-    def _arm(self) -> None:
+    def _arm(self, frame: int) -> None:
+        if frame != self._frame:
+            return  # it is about an older frame: what has been drawn is not what is to be decided
         now_s = Message().time
         for entry in (self._digest, self._reason):
             entry.arm(now_s)

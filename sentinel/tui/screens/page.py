@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from sentinel.domain import Value
@@ -25,6 +26,7 @@ from sentinel.tui.render import frame
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets import bindings
 from sentinel.tui.widgets.lines import Browser, Lines
+from sentinel.tui.widgets.paint import Painted
 from sentinel.tui.widgets.prompt import Prompt
 
 WRITTEN_CELLS = 160  # of what `w` writes, where a screen is laid out to a width
@@ -83,6 +85,7 @@ class Page(Screen[None]):
         self._line = Prompt(desk.paint, desk.history, self._candidates)
         self._focus_before: Widget | None = None
         self._bindings = bindings.put(self._bindings, self._places(), desk.setup.keys)
+        self._own = self._own_commands()
 
     # ---- for the screens to fill in
 
@@ -177,16 +180,45 @@ class Page(Screen[None]):
         """Lay everything out afresh, once the widgets have their new sizes."""
         self.call_after_refresh(self.update_view)
 
+    @property
+    def _laid_out(self) -> bool:
+        return self.is_mounted and self._head.size.width == self.size.width
+
     def update_view(self) -> None:
         """Bring everything up to date; what did not change is not painted again."""
-        if not self.is_mounted or self._head.size.width != self.size.width:
-            return  # nothing is laid out yet: `on_resize` comes back
+        if not self._laid_out:
+            return  # `on_resize` comes back
         desk, now_ms, cells = self.desk, self.desk.clock(), self.size.width
         snapshot = desk.snapshot
         self._head.show([frame.header(self.path(), snapshot, now_ms, desk.options, cells)])
         self.draw()
         self._show_note()
         self._foot.show([frame.footer(self.offered(), cells)])
+
+    def strips(self) -> list[Strip]:
+        """Return every line of the screen, from the widgets themselves; none where nothing is laid out.
+
+        They are as wide as the screen and lie one below the other. Textual's compositor finds out as much
+        for every frame, and costs more than all the rest of it.
+        """
+        if not self._laid_out:
+            return []
+        width, height = self.size
+        lines = [Strip.blank(width)] * height
+        for widget in self.query_children(Painted):
+            if widget.display:
+                top, room = widget.region.y, widget.size.height
+                lines[top : top + room] = [widget.strip(y, width) for y in range(room)]
+        return lines[:height]
+
+    def _compositor_refresh(self) -> None:
+        """Have a frame sent, without Textual's rendering of what changed: that would be thrown away."""
+        if self.app.is_headless or self is not self.app.screen:
+            super()._compositor_refresh()
+            return
+        self._compositor._dirty_regions.clear()
+        self._dirty_widgets.clear()
+        self.app._display(self, "")
 
     def _show_note(self) -> None:
         words = self._notice or self.banner()
@@ -217,8 +249,11 @@ class Page(Screen[None]):
     def _places(self) -> list[str]:
         return [place for place in commands.SCREENS[self.NAME] if place not in (LIST, APP)]
 
-    def own(self) -> list[Command]:
+    def own(self) -> Sequence[Command]:
         """Return this screen's commands with the keys they are on, whether they work now or not."""
+        return self._own
+
+    def _own_commands(self) -> Sequence[Command]:
         taken: set[str] = set()
         own: dict[str, Command] = {}
         for place in self._places():
@@ -226,7 +261,7 @@ class Page(Screen[None]):
                 left = [key for key in keys if key not in taken]
                 taken.update(left)
                 own.setdefault(command.name, command._replace(keys=",".join(left)))
-        return list(own.values())
+        return tuple(own.values())
 
     def offered(self) -> list[Command]:
         """Return this screen's commands that work now."""

@@ -6,19 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
-from sentinel.tui.line import Tone, cells_of, line, text
-from sentinel.tui.widgets.paint import Paint
+from sentinel.tui.line import Line, Tone, cells_of, line, text
+from sentinel.tui.widgets.paint import Paint, Painted
 
 MAX_CHARS = 400
 NEVER_S = float("inf")
 
 
-class Entry(Widget, can_focus=True):
+class Entry(Painted, can_focus=True):
     """A labelled line to type in. What is pasted is text, never keys."""
 
     @dataclass
@@ -43,8 +40,7 @@ class Entry(Widget, can_focus=True):
         limit: int = MAX_CHARS,
     ) -> None:
         """`accepts` says which characters can be typed; the others go on to the screen's keys."""
-        super().__init__(id=id, markup=False)
-        self._paint = paint
+        super().__init__(paint, id=id)
         self._label = label
         self._accepts = accepts
         self._limit = limit
@@ -58,7 +54,7 @@ class Entry(Widget, can_focus=True):
         There is no cursor as long as that lies ahead: what shows none takes none.
         """
         self._armed_s = at_s
-        self.refresh()
+        self.repaint(0)
 
     @property
     def value(self) -> str:
@@ -68,7 +64,7 @@ class Entry(Widget, can_focus=True):
     def clear(self) -> None:
         """Forget what was typed. Nobody is told: whoever clears it knows."""
         self._text, self._at = "", 0
-        self.refresh()
+        self.repaint(0)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Say whether this key would be typed."""
@@ -132,26 +128,25 @@ class Entry(Widget, can_focus=True):
         return True
 
     def _changed(self) -> None:
-        self.refresh(Region(0, 0, self.size.width, 1))
+        self.repaint(0)
         self.post_message(self.Changed(self))
 
     def on_focus(self) -> None:
         """Show the cursor."""
-        self.refresh()
+        self.repaint(0)
 
     def on_blur(self) -> None:
         """Hide the cursor."""
-        self.refresh()
+        self.repaint(0)
 
-    def render_line(self, y: int) -> Strip:
+    def line(self, _: int, cells: int) -> Line:
         """Return the label, the text around the cursor, and the cursor itself while it is here."""
         head = line(text(f"{self._label} > ", Tone.STRONG if self.has_focus else Tone.DIM))
-        room = max(1, self.size.width - cells_of(f"{self._label} > ") - 1)
+        room = max(1, cells - cells_of(f"{self._label} > ") - 1)
         start = max(0, self._at - room + 1)
         before, under = self._text[start : self._at], self._text[self._at : self._at + 1]
         after = self._text[self._at + 1 : start + room]
         if not self.has_focus or self._armed_s == NEVER_S:
-            return self._paint.strip(line(*head, before + under + after), self.size.width)
+            return line(*head, before + under + after)
         # An underscore stands where the next character goes: it is there without colour as well.
-        cursor = text(under or "_", Tone.HERE)
-        return self._paint.strip(line(*head, before, cursor, after), self.size.width)
+        return line(*head, before, text(under or "_", Tone.HERE), after)

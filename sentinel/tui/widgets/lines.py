@@ -13,15 +13,12 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from sentinel.tui.commands import LIST, Overrides
 from sentinel.tui.line import EMPTY, Line, Row, Tone, line, text
 from sentinel.tui.widgets import bindings
-from sentinel.tui.widgets.paint import Paint
+from sentinel.tui.widgets.paint import Paint, Painted
 
 MARGIN = 2  # cells on the left, where the cursor is shown
 # Before a row: whether the cursor is on it, and whether it is marked.
@@ -33,13 +30,12 @@ _HEADS = {
 }
 
 
-class Lines(Widget):
+class Lines(Painted):
     """Shows the lines it is given, from the top."""
 
     def __init__(self, paint: Paint, *, id: str | None = None) -> None:
         """Start empty."""
-        super().__init__(id=id, markup=False)
-        self._paint = paint
+        super().__init__(paint, id=id)
         self._lines: Sequence[Line] = ()
 
     def show(self, lines: Sequence[Line]) -> None:
@@ -47,18 +43,18 @@ class Lines(Widget):
         before, self._lines = self._lines, tuple(lines)
         for y in range(self.size.height):
             if _at(before, y) != _at(self._lines, y):
-                self.refresh(Region(0, y, self.size.width, 1))
+                self.repaint(y)
 
-    def render_line(self, y: int) -> Strip:
+    def line(self, y: int, _: int) -> Line:
         """Return line `y` as it stands on the screen."""
-        return self._paint.strip(_at(self._lines, y), self.size.width)
+        return _at(self._lines, y)
 
 
 def _at(lines: Sequence[Line], y: int) -> Line:
     return lines[y] if y < len(lines) else EMPTY
 
 
-class Browser(Widget, can_focus=True):
+class Browser(Painted, can_focus=True):
     """Rows to move in. The cursor rests on rows that have a stop, and stays with its stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -86,10 +82,9 @@ class Browser(Widget, can_focus=True):
 
     def __init__(self, paint: Paint, *, id: str | None = None) -> None:
         """Start empty."""
-        super().__init__(id=id, markup=False)
-        self._paint = paint
+        super().__init__(paint, id=id)
         self._rows: Sequence[Row] = ()
-        self._drawn: dict[int, Line] = {}
+        self._lines: Sequence[Line] = ()  # those on the screen
         self._cursor = -1
         self._top = 0
         self._deepest = 0
@@ -223,32 +218,28 @@ class Browser(Widget, can_focus=True):
         self._repaint()
 
     def _repaint(self) -> None:
-        """Repaint the lines of the screen that differ from what was drawn."""
-        width = self.size.width
-        for y in range(self.size.height):
-            if self._drawn.get(y) != self._line(y):
-                self.refresh(Region(0, y, width, 1))
+        """Repaint the lines of the screen that have changed."""
+        before, self._lines = self._lines, [self._line(y) for y in range(self.size.height)]
+        for y, shown in enumerate(self._lines):
+            if _at(before, y) != shown:
+                self.repaint(y)
 
     def _line(self, y: int) -> Line:
         index = self._top + y
         if not 0 <= index < len(self._rows):
             return EMPTY
         row = self._rows[index]
-        return line(*_HEADS[index == self._cursor, row.stop in self._marked], *row.line)
+        return (*_HEADS[index == self._cursor, row.stop in self._marked], *row.line)
 
-    def render_line(self, y: int) -> Strip:
+    def line(self, y: int, _: int) -> Line:
         """Return line `y` as it stands on the screen."""
-        shown = self._line(y)
-        self._drawn[y] = shown
-        return self._paint.strip(shown, self.size.width)
+        return _at(self._lines, y)
 
     def on_resize(self, _: events.Resize) -> None:
         """Keep the cursor in view."""
-        self._drawn.clear()
         if self._cursor >= 0 and not self._visible(self._cursor):
             self._top = self._cursor - self.size.height + 1
-        self._clamp()
-        self._deepest = max(self._deepest, self._top + self.size.height)
+        self._scrolled()
 
     # The actions below only move. Nothing that changes an incident is an action anywhere.
 

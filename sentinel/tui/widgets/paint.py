@@ -6,11 +6,13 @@ and the words differ anyway.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
+from textual.widget import Widget
 
 from sentinel.tui.line import Line, Tone, pad, to_ascii
 from sentinel.tui.look import Skin
@@ -78,6 +80,7 @@ class Paint:
         """`ascii_only` uses no sign beyond ASCII."""
         self.wear(skin)
         self._ascii = ascii_only
+        self.due: Callable[[], None] | None = None  # sends a frame; None: Textual sees to it
 
     def wear(self, skin: Skin) -> None:
         """Take other colours, from the next line that is painted on."""
@@ -89,3 +92,37 @@ class Paint:
         shown = to_ascii(of) if self._ascii else of
         # Never a segment without a style: Textual's no-colour filters stumble over it.
         return Strip([Segment(p.text, self._styles[p.tone]) for p in pad(shown, cells)], cells)
+
+
+class Painted(Widget):
+    """A widget of lines, each as wide as the screen."""
+
+    def __init__(self, paint: Paint, *, id: str | None = None) -> None:
+        """Paint with `paint`."""
+        super().__init__(id=id, markup=False)
+        self._paint = paint
+        self._known: dict[int, tuple[Line, int, Skin, Strip]] = {}
+
+    def line(self, y: int, cells: int) -> Line:
+        """Return line `y`, of at most `cells`."""
+        raise NotImplementedError
+
+    def repaint(self, y: int) -> None:
+        """Have line `y` painted again; Textual takes a dozen messages and a timer for it."""
+        if self._paint.due:
+            self._paint.due()
+        else:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def strip(self, y: int, cells: int) -> Strip:
+        """Return line `y` as a strip of exactly `cells`; one that has not changed is not made again."""
+        of, known = self.line(y, cells), self._known.get(y)
+        if known is not None and known[:3] == (of, cells, self._paint.skin):
+            return known[3]
+        made = self._paint.strip(of, cells)
+        self._known[y] = (of, cells, self._paint.skin, made)
+        return made
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` for Textual."""
+        return self.strip(y, self.size.width)

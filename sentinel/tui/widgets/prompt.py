@@ -82,6 +82,6 @@ class Prompt(Entry):
 
     def _changed(self) -> None:
         """Say so, and what it may become; the screen's own entries are not confused with this one."""
-        self.refresh()
+        self.repaint(0)
         near = typed.complete(self.value, self._candidates(self.value))[1]
         self.post_message(self.Edited(self.value, near))

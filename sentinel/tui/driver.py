@@ -1,0 +1,82 @@
+"""Textual's way to a Linux terminal, with an input thread that sleeps until there is something to read.
+
+Textual's own wakes ten times a second, which is what an idle terminal's processor time is spent on; it
+reads an ended terminal over and over; and a byte that is not UTF-8 ends the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from codecs import getincrementaldecoder
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+from sentinel.tui.paste import Parser
+
+READ_BYTES = 4096
+
+
+class Wake(threading.Event):
+    """An event that a poll can wait for as well."""
+
+    def __init__(self) -> None:
+        """Not set."""
+        super().__init__()
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def set(self) -> None:
+        """Wake who waits."""
+        super().set()
+        os.eventfd_write(self.descriptor, 1)
+
+    def clear(self) -> None:
+        """Let who waits sleep again."""
+        super().clear()
+        with contextlib.suppress(BlockingIOError):  # it was not set
+            os.eventfd_read(self.descriptor)
+
+
+class Driver(LinuxDriver):
+    """Reads keys through `paste.Parser`."""
+
+    def __init__(
+        self,
+        app: App[object],
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """As Textual makes it."""
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._wake = self.exit_event = Wake()
+
+    def run_input_thread(self) -> None:
+        """Read keys until the program leaves the terminal, or the terminal has gone."""
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        poll.register(self._wake.descriptor, select.POLLIN)
+        parser = Parser(self._debug)
+        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        while not self.exit_event.is_set():
+            ready = dict(poll.poll(parser.patience_ms()))
+            if self.fileno in ready:
+                data = _read(self.fileno)
+                if not data:
+                    return  # `hangup` ends the program
+                for event in parser.feed(decode(data)):
+                    self.process_message(event)
+            for event in parser.tick():
+                self.process_message(event)
+
+
+def _read(descriptor: int) -> bytes:
+    """Return what has come; nothing where nothing ever will."""
+    try:
+        return os.read(descriptor, READ_BYTES)
+    except OSError:
+        return b""
