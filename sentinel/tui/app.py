@@ -161,7 +161,10 @@ class SentinelApp(App[None]):
 
     def on_page_drawn(self, message: Page.Drawn) -> None:
         """Say when what a screen shows now has really been drawn."""
-        self.call_after_refresh(self._drawn, message.callback)
+        if self._strips():
+            self._drawn(message.callback)
+        else:
+            self.call_after_refresh(self._drawn, message.callback)
 
     def _drawn(self, callback: Callable[[], None]) -> None:
         self._send_frame()

@@ -77,7 +77,7 @@ def read_to_the_end(screen):
 def approve(screen, place):
     """From the incident's screen to a decision for real."""
     screen.keys("a")
-    screen.sees("Approving lets", "DRY-RUN")
+    screen.sees("Approving lets", "DRY-RUN", "digest > _")  # before that no key counts
     screen.keys("t")
     screen.sees("LIVE: the node does it")
     read_to_the_end(screen)
