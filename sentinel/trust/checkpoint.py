@@ -22,7 +22,7 @@ import re
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
@@ -134,7 +134,7 @@ def load(folder: Path, site: str) -> Signer:
         )
     try:
         private = serialization.load_pem_private_key(text.encode(), None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         private = None
     if not isinstance(private, ed25519.Ed25519PrivateKey):
         raise ConfigError(f"{path} is not an Ed25519 private key", hint="restore it from a backup")

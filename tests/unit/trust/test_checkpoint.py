@@ -155,12 +155,23 @@ def test_a_key_is_made_private_and_loaded_again(tmp_path):
     assert checkpoint.verify(loaded.sign(3, ROOT), made).size == 3
 
 
+def of_no_algorithm(pem):
+    head, *body, foot = pem.splitlines()
+    ed25519_oid = bytes.fromhex("06032b6570")
+    changed = base64.b64decode(b"".join(body)).replace(ed25519_oid, ed25519_oid[:-1] + b"y")
+    return b"\n".join((head, base64.b64encode(changed), foot, b""))
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
         (lambda path: path.unlink(), "does not exist"),
         (lambda path: path.chmod(0o640), "can be read by others.*mode 0640"),
         (lambda path: path.write_text("nonsense"), "not an Ed25519 private key"),
+        (
+            lambda path: path.write_bytes(of_no_algorithm(path.read_bytes())),
+            "not an Ed25519 private",
+        ),
     ],
 )
 def test_a_key_that_cannot_be_trusted_is_not_used(tmp_path, spoil, says):
