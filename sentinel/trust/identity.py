@@ -16,6 +16,7 @@ They come with the first invite. No later invite and nothing the hub says change
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -117,6 +118,8 @@ def check_roots(folder: Path, invite: Invite) -> None:
 
 def save_roots(folder: Path, invite: Invite) -> None:
     """Write the roots of trust that are not there yet; NodeError where the disk refuses."""
+    # Root joins and the agent reads, which is nobody special: the umask of root's shell has no say.
+    before = os.umask(0o022)
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for name, text in invite.roots.items():
@@ -124,6 +127,8 @@ def save_roots(folder: Path, invite: Invite) -> None:
                 write(folder / name, text.encode(), 0o644)
     except OSError as error:
         raise NodeError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    finally:
+        os.umask(before)
 
 
 def load(folder: Path, now_ms: int) -> Credentials:

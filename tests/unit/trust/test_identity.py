@@ -110,6 +110,20 @@ def test_roots_that_the_invite_does_not_carry_are_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["host"]
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0o022, 0o000])
+def test_roots_are_for_every_program_of_the_node_to_read_whatever_the_umask_is(tmp_path, umask):
+    folder = tmp_path / "etc" / "roots"
+    before = os.umask(umask)
+    try:
+        identity.save_roots(folder, identity.read_invite(invite(allowed_signers="alice\n")))
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)}
+    assert modes == {"etc": 0o755, "roots": 0o755}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path):
     os.chown(tmp_path, 4321, 4322)
