@@ -254,7 +254,8 @@ class OperatorsClient:
                 yield wire.decode(protocol.Update, data, limit=protocol.OPERATOR_MESSAGE_BYTES)
         except grpc.aio.AioRpcError as error:
             failure = rejected(error, self._address)
-            if isinstance(failure, errors.LoginError):
+            # A call may have logged in again meanwhile: each login may ask a person to touch a token.
+            if isinstance(failure, errors.LoginError) and self._session is session:
                 self._session = None
             raise failure from None
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import msgspec
 import pytest
 
 from sentinel import errors, process, protocol, rpc, wire
@@ -136,6 +137,27 @@ async def test_a_hub_that_was_started_again_is_logged_into_again_unasked(site):
     site.start("hub")
     assert (await client.call(protocol.StatusRequest(), timeout_s=20)).operator == OPERATOR
     assert client._session.token != before.token
+    await client.close()
+
+
+async def test_a_watch_that_began_in_the_session_before_does_not_end_the_new_one(site, monkeypatch):
+    client = client_of(site, OPERATOR)
+    await client.call(protocol.StatusRequest())
+    renewed = client._session
+    over = msgspec.structs.replace(renewed, token="0" * 32)
+
+    async def begun_before(_):
+        return over
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "_in_session", begun_before)
+        with pytest.raises(errors.LoginError):
+            await anext(client.watch(0))
+    assert client._session is renewed
+    client._session = over
+    with pytest.raises(errors.LoginError):
+        await anext(client.watch(0))
+    assert client._session is None
     await client.close()
 
 
