@@ -15,7 +15,7 @@ from pathlib import Path
 
 import grpc
 
-from sentinel import config, errors, protocol, rpc, wire
+from sentinel import config, errors, files, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import HOST_PATTERN
 from sentinel.hub import people
@@ -45,8 +45,8 @@ def init(folder: Path, site: str, now_ms: int) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / checkpoint.KEY_FILE).exists():
             checkpoint.make(folder, site)
-        identity.write(folder / CA_CERTIFICATE, authority.certificate, 0o644)
-        identity.write(folder / CA_KEY, authority.key, 0o600)
+        files.write(folder / CA_CERTIFICATE, authority.certificate, 0o644)
+        files.write(folder / CA_KEY, authority.key, 0o600)
     except OSError as error:
         raise errors.NodeError(
             f"cannot write {error.filename or folder}: {error.strerror}"

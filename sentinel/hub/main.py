@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sentinel import __version__, canonical, config, errors, human, process, protocol, rpc
+from sentinel import __version__, canonical, config, errors, files, human, process, protocol, rpc
 from sentinel.config import HubSettings
 from sentinel.domain import AgentStatus, Context, Plan, PlanJudgement
 from sentinel.hub import enrol, notary, operators, people
@@ -41,7 +41,7 @@ def run_init(args: argparse.Namespace) -> int:
     enrol.init(args.state, settings.site, process.now_ms())
     target = args.state / SETTINGS
     if not target.exists():
-        identity.write(target, text.encode(), 0o644)
+        files.write(target, text.encode(), 0o644)
     sys.stdout.write(f"site {settings.site} is set up in {args.state}; settings in {target}\n")
     return 0
 

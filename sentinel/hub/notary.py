@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel import config, errors
+from sentinel import config, errors, files
 from sentinel.domain import MAX_GROWTH, Bundle, Growth, Logged
 from sentinel.hub import audit
 from sentinel.hub.persist import Store
 from sentinel.protocol import Witness
-from sentinel.trust import checkpoint, identity
+from sentinel.trust import checkpoint
 from sentinel.trust.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Notary:
             return
         await self._store.write(lambda work: work.add_checkpoint(size, note))
         try:
-            identity.write(self._state / NEWEST, note.encode(), 0o644)
+            files.write(self._state / NEWEST, note.encode(), 0o644)
         except OSError as error:
             raise errors.StoreError(
                 f"{self._state / NEWEST} cannot be written: {error.strerror}"

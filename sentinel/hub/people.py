@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sentinel import config, errors
+from sentinel import config, errors, files
 from sentinel.config import HubSettings
 from sentinel.hub import access
 from sentinel.hub.access import Operators, Rank
 from sentinel.hub.sessions import Sessions
-from sentinel.trust import identity, signers
+from sentinel.trust import signers
 
 SIGNERS = "allowed_signers"
 OPERATORS = "operators.toml"
@@ -62,13 +62,13 @@ def add(settings: HubSettings, state: Path, name: str, key: str, rank: Rank) -> 
     if name not in known.people:
         table = _with(path, f'[people."{name}"]\nrole = "{rank.value}"\n')
         config.parse(Operators, table, str(path))
-        identity.write(path, table.encode(), 0o644)
+        files.write(path, table.encode(), 0o644)
     elif known.people[name].role is not rank:
         raise errors.ConfigError(
             f"{name} is {known.people[name].role.value} already",
             hint=f"change it in {path}, or leave --role away",
         )
-    identity.write(signers_path(settings, state), keys.encode(), 0o644)
+    files.write(signers_path(settings, state), keys.encode(), 0o644)
 
 
 def _with(path: Path, more: str) -> str:

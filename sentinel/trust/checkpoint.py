@@ -26,11 +26,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from sentinel import config
+from sentinel import config, files
 from sentinel.domain import Signature
 from sentinel.errors import ConfigError, SignatureError, printable
 from sentinel.merkle import HASH_BYTES
-from sentinel.trust import identity, sshsig
+from sentinel.trust import sshsig
 
 NOTE_CHARS = 1024
 KEY_FILE = "checkpoint.key"  # the hub's private key, PKCS #8 in PEM, mode 0600
@@ -117,8 +117,8 @@ def make(folder: Path, site: str) -> Key:
         serialization.NoEncryption(),
     )
     key = Signer(name_of(site), private).key
-    identity.write(folder / PUBLIC_FILE, f"{key.text}\n".encode(), 0o644)
-    identity.write(folder / KEY_FILE, pem, 0o600)
+    files.write(folder / PUBLIC_FILE, f"{key.text}\n".encode(), 0o644)
+    files.write(folder / KEY_FILE, pem, 0o600)
     return key
 
 

@@ -36,8 +36,6 @@ SIGNERS = "allowed_signers"
 CHECKPOINT = "checkpoint.pub"
 _SPLIT = b"-----BEGIN CERTIFICATE-----"
 
-write = files.write
-
 
 class HubAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the hub is: `host:port` of its main and its enrolment listener."""
@@ -98,9 +96,9 @@ def save(folder: Path, pair: x509.Pair, authority: bytes, address: HubAddress) -
     """Write the folder's files, each whole or not at all; NodeError where the disk refuses."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(folder / AUTHORITY, authority, 0o644)
-        write(folder / HUB, msgspec.json.encode(address), 0o644)
-        write(folder / IDENTITY, pair.key + pair.certificate, 0o600)
+        files.write(folder / AUTHORITY, authority, 0o644)
+        files.write(folder / HUB, msgspec.json.encode(address), 0o644)
+        files.write(folder / IDENTITY, pair.key + pair.certificate, 0o600)
     except OSError as error:
         raise NodeError(f"cannot write {error.filename or folder}: {error.strerror}") from None
 
@@ -124,7 +122,7 @@ def save_roots(folder: Path, invite: Invite) -> None:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for name, text in invite.roots.items():
             if not (folder / name).exists():
-                write(folder / name, text.encode(), 0o644)
+                files.write(folder / name, text.encode(), 0o644)
     except OSError as error:
         raise NodeError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     finally:

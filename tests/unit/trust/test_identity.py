@@ -51,12 +51,6 @@ def test_an_expired_identity_is_not_used(folder):
         identity.load(folder, NOW + 30 * 86_400_000)
 
 
-def test_a_replaced_file_is_whole_and_leaves_no_draft(folder):
-    identity.write(folder / identity.HUB, b"new", 0o644)
-    assert (folder / identity.HUB).read_bytes() == b"new"
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-
-
 def invite(**changes):
     plain = {
         "sentinel_invite": 1,
@@ -122,11 +116,3 @@ def test_roots_are_for_every_program_of_the_node_to_read_whatever_the_umask_is(t
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)}
     assert modes == {"etc": 0o755, "roots": 0o755}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path):
-    os.chown(tmp_path, 4321, 4322)
-    identity.write(tmp_path / "key", b"x", 0o600)
-    found = (tmp_path / "key").stat()
-    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4321, 4322, 0o600)
