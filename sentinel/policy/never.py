@@ -151,7 +151,7 @@ def search(policy: Policy, text: str) -> tuple[Hit, ...]:
             break
         name = _name(look.words)
         words = Words(look.words, asked)
-        if name not in policy.rules and name not in _INERT and name not in _WRAPPERS:
+        if _is_unknown(name, policy.rules):
             _unknown(by_name, look, words, found)
         for block in by_name.get(name, by_name[""]):
             if block.id not in found and _fits(block, name, look, words):
@@ -174,6 +174,11 @@ def _unknown(
                 found[block.id] = Hit(block, look.span)
 
 
+def _is_unknown(name: str, known: Collection[str]) -> bool:
+    """Say whether the command may run what its words name; `known` are those that rules are about."""
+    return name not in known and name not in _INERT and name not in _WRAPPERS
+
+
 def _name(words: list[str]) -> str:
     return _base(words[0]) if words else ""
 
@@ -186,8 +191,8 @@ def _base(word: str) -> str:
 class _Apart:
     """Takes a text apart, as long as it has work left."""
 
-    def __init__(self, known: Collection[str] = ()) -> None:
-        """`known` are the commands that rules are about: any other may run what its words name."""
+    def __init__(self, known: Collection[str]) -> None:
+        """`known` are the commands that rules are about."""
         self._known = known
         self._left = MAX_SCANNED
         self._words = MAX_WORDS
@@ -223,13 +228,12 @@ class _Apart:
         """Yield the names of what the command may run: its own, and any word of an unknown one."""
         name = _name(words)
         yield name
-        if name not in self._known and name not in _INERT and name not in _WRAPPERS:
+        if _is_unknown(name, self._known):
             yield from map(_base, words[1:MAX_OPERANDS])
 
     def _sayings(self, words: list[str]) -> Iterator[str]:
         """Yield each word of an unknown command that may be a command itself: `pdsh -a 'rm -rf /'`."""
-        name = _name(words)
-        if self._known and name not in self._known and name not in _INERT and name not in _WRAPPERS:
+        if _is_unknown(_name(words), self._known):
             yield from (word for word in words[1:MAX_OPERANDS] if " " in word)
 
     def _fed(
@@ -238,7 +242,8 @@ class _Apart:
         """Yield what becomes of the words that the stage before prints."""
         if not said or depth >= MAX_DEPTH:
             return
-        runs = {_name(command.words), *(_name(w) for w in _passed_on(*_named(command.words)))}
+        name = _name(command.words)
+        runs = {name, *map(_name, _passed_on(name, command.words))}
         if runs & {"at", "batch", "crontab", *_SHELLS}:
             yield from self.looks(said, depth + 1, command.span)
         if runs & {"xargs", "parallel", *_CONSOLES}:
@@ -264,10 +269,6 @@ class _Apart:
         for text in (*_texts(name, command.words), *self._sayings(command.words), command.stdin):
             if text:
                 yield from self.looks(text, depth + 1, command.span)
-
-
-def _named(words: list[str]) -> tuple[str, list[str]]:
-    return _name(words), words
 
 
 def _passed_on(name: str, words: list[str]) -> Iterator[list[str]]:
