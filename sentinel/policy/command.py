@@ -23,12 +23,6 @@ MAX_WRAPPERS = 4
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)")
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """The rule that accepts a command."""
-
-    rule: Rule
-
-
 def take(
     policy: Policy,
     words: Sequence[Word],
@@ -37,7 +31,7 @@ def take(
     before: tuple[Argv, ...],
     depth: int = 0,
     bounded: bool = False,
-) -> Taken:
+) -> Rule:
     """Return the rule that accepts `words`; raise No where none does. `bounded`: `timeout` ends it."""
     name = words[0]
     span = (name.span[0], words[-1].span[1])
@@ -51,7 +45,7 @@ def take(
         except No as refusal:
             refusals.append((refusal, len(rule.allow.opts) + len(rule.allow.args)))
         else:
-            return Taken(rule)
+            return rule
     if name.value in policy.wrappers and depth < MAX_WRAPPERS:
         try:
             inner = _unwrap(policy, words, scope)

@@ -224,7 +224,7 @@ def _simple(
     try:
         for word in simple.environment:
             command.check_environment(policy.env, word)
-        taken = command.take(policy, simple.argv, scope, before=before)
+        rule = command.take(policy, simple.argv, scope, before=before)
     except No as no:
         return Finding(
             verdict=Verdict.REVIEW,
@@ -234,7 +234,6 @@ def _simple(
             allow_if=printable(no.allow_if, MAX_TEXT)[:1024],
             argv=argv,
         ), None
-    rule = taken.rule
     return Finding(
         verdict=Verdict.ALLOW,
         span=simple.span,

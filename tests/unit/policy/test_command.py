@@ -96,7 +96,7 @@ def take(policy, text, *, captured=False):
         captured=captured,
         paths=policy.paths,
     )
-    return command.take(policy, simple.argv, scope, before=()).rule.allow.id
+    return command.take(policy, simple.argv, scope, before=()).allow.id
 
 
 @pytest.mark.parametrize(
