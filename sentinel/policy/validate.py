@@ -87,6 +87,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def judge_plan(policy: Policy, plan: Plan, plan_digest: Digest, facts: Facts) -> PlanJudgement:
     """Return the verdict on every command of `plan`; a plan's verdict is its worst command's."""
+    policy = on(policy, facts.groups, facts.role)
     used: dict[str, int] = {}
     commands = tuple(
         _within_plan(_judge(policy, each.text, facts), each.text, used) for each in plan.commands
@@ -104,6 +105,7 @@ def judge(policy: Policy, text: str, facts: Facts = NO_FACTS, *, show: bool = Tr
 
     Without `show` it has no tree and no digest: for whom only the verdict and the findings matter.
     """
+    policy = on(policy, facts.groups, facts.role)
     return _within_plan(_judge(policy, text, facts, show=show), text, {})
 
 
@@ -143,7 +145,7 @@ def _too_often(judgement: Judgement, text: str, limit: Limit, before: int) -> Ju
 
 
 def _judge(policy: Policy, text: str, facts: Facts, *, show: bool = True) -> Judgement:
-    policy = on(policy, facts.groups, facts.role)
+    """Return the verdict by `policy` as it is in force on the host; limits are not looked at."""
     hits = never.search(policy, text)
     blocks = tuple(
         Finding(

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel import canonical
 from sentinel.domain import Context, Verdict
 from sentinel.errors import PolicyError
 from sentinel.policy import rules, validate
 from sentinel.policy.rules import Source
 from sentinel.policy.validate import Facts
+from tests.unit.policy.test_validate import plan
 
 HEAD = 'schema = 1\nlayer = "site"\nname = "site.test"\n'
 FROB = '[[allow]]\nid = "site.frob"\ncmd = "frob"\nopts = "-n=int --all"\nargs = "path?"\n'
@@ -242,6 +244,9 @@ def test_the_file_of_a_host_group_adds_disables_blocks_and_widens_on_its_hosts_a
             there = validate.judge(policy, text, facts).verdict
             assert there is validate.judge(shipped, text, facts).verdict
             assert there is not verdict
+    made = plan(*CHANGED)
+    judged = validate.judge_plan(policy, made, canonical.digest_of(made), DB)
+    assert [each.verdict for each in judged.commands] == list(CHANGED.values())
 
 
 def test_a_role_is_above_a_group_in_whatever_order_they_are_named():
