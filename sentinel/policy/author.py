@@ -14,6 +14,7 @@ from sentinel.domain import Verdict
 from sentinel.errors import PolicyError, printable
 from sentinel.policy import kinds, rules, validate
 from sentinel.policy.cli import STATUS, common_options, in_context, setting
+from sentinel.policy.rulecheck import parse, read
 from sentinel.policy.rulefile import File, nearest
 
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}")
@@ -135,7 +136,7 @@ def run_diff(args: argparse.Namespace) -> int:
 def _corpus(path: Path | None) -> list[str]:
     """Return the commands of a corpus, or every example of the shipped packs."""
     if path is None:
-        files = [rules.parse(source) for source in rules.shipped()]
+        files = [parse(source) for source in rules.shipped()]
         return [
             text
             for file in files
@@ -174,25 +175,22 @@ def _command(path: Path, number: int, line: str) -> str:
 def run_lint(args: argparse.Namespace) -> int:
     """Say what is doubtful; exit status 1 if anything is."""
     rules.load(site=args.files)
-    own = [*map(rules.read, args.files)]
-    sources = own or rules.shipped()
+    packs = [(source.name, parse(source)) for source in rules.shipped()]
+    own = [(source.name, parse(source)) for source in map(read, args.files)]
     used = {
-        name
-        for source in [*rules.shipped(), *own]
-        for allow in rules.parse(source).allow
-        for name in rules.sets_of(allow)
+        name for _, file in (*packs, *own) for allow in file.allow for name in rules.sets_of(allow)
     }
-    doubts = [doubt for source in sources for doubt in _doubts(source, used)]
+    asked = own or packs
+    doubts = [doubt for source, file in asked for doubt in _doubts(source, file, used)]
     for doubt in doubts:
         print(doubt)
-    print(f"{len(doubts)} doubts in {len(sources)} files")
+    print(f"{len(doubts)} doubts in {len(asked)} files")
     return 1 if doubts else 0
 
 
-def _doubts(source: rules.Source, used: set[str]) -> Iterable[str]:
-    file = rules.parse(source)
+def _doubts(source: str, file: File, used: set[str]) -> Iterable[str]:
     for rule in file.allow:
-        where = f"{source.name}: {rule.id}"
+        where = f"{source}: {rule.id}"
         if not rule.ok:
             yield f"{where}: no `ok` example"
         if file.changes and not rule.no:
@@ -201,14 +199,14 @@ def _doubts(source: rules.Source, used: set[str]) -> Iterable[str]:
             yield f"{where}: changes the machine and takes any argument"
     for block in file.block:
         if not block.hit:
-            yield f"{source.name}: {block.id}: no `hit` example"
+            yield f"{source}: {block.id}: no `hit` example"
     yield from _sets(source, file, used)
 
 
-def _sets(source: rules.Source, file: File, used: set[str]) -> Iterable[str]:
+def _sets(source: str, file: File, used: set[str]) -> Iterable[str]:
     for name in file.sets:
         if name not in used:
-            yield f"{source.name}: no rule refers to the set `{name}`: {nearest(name, used, 'sets')}"
+            yield f"{source}: no rule refers to the set `{name}`: {nearest(name, used, 'sets')}"
 
 
 # ---------------------------------------------------------------- new

@@ -17,7 +17,8 @@ from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No, Options, Parsed, Reader, arguments, spec
 from sentinel.policy.readers.base import Argv, Call
 from sentinel.policy.readers.table import reader
-from sentinel.policy.rules import Allow, Environment, Policy, Rule
+from sentinel.policy.rulefile import Allow, Environment
+from sentinel.policy.rules import Policy, Rule
 
 MAX_WRAPPERS = 4
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)")

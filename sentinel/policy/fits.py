@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable
 
 from sentinel.policy.paths import matches, normal
-from sentinel.policy.rules import Block
+from sentinel.policy.rulefile import Block
 
 Asked = dict[tuple[str, str], dict[str, bool]]  # rule and condition -> word -> whether it holds
 

@@ -16,7 +16,8 @@ from sentinel.domain import Span
 from sentinel.policy.fits import Asked, Words, resolved
 from sentinel.policy.paths import matches
 from sentinel.policy.readers.base import names
-from sentinel.policy.rules import Block, Policy
+from sentinel.policy.rulefile import Block
+from sentinel.policy.rules import Policy
 from sentinel.policy.scan import MAX_CHARS, Command, scan
 
 MAX_DEPTH = 6

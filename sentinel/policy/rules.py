@@ -38,8 +38,6 @@ from sentinel.policy.rulefile import (
     refusal,
 )
 
-__all__ = ["Allow", "Block", "Environment", "File", "Source", "parse", "read"]
-
 ENGINE = "engine/2"  # part of the digest: an engine that judges differently is another policy
 PACKS = "packs"
 RANK = {"base": 0, "site": 1, "group": 2, "role": 3}

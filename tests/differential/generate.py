@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sentinel.policy import rules
+from sentinel.policy.rulecheck import parse
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "policy"
 
@@ -146,7 +147,7 @@ def corpus() -> list[str]:
             plain = json.loads(line)
             found += [plain[key] for key in ("cmd", "command", "text") if key in plain]
     for source in rules.shipped():
-        file = rules.parse(source)
+        file = parse(source)
         found += [text for rule in file.allow for text in (*rule.ok, *rule.no)]
         found += [text for rule in file.block for text in (*rule.hit, *rule.miss)]
     return sorted(set(found))

@@ -33,6 +33,7 @@ from sentinel.domain import (
     Statement,
 )
 from sentinel.policy import rules
+from sentinel.policy.rulefile import Source
 from sentinel.trust import checkpoint, signers
 from tests.unit.trust.keys import SoftKey
 
@@ -41,7 +42,7 @@ HOST = "web1"
 HOG = 4242
 POLICY = rules.build(
     [
-        rules.Source(
+        Source(
             "test.toml",
             b"""
 schema = 1

@@ -7,12 +7,13 @@ import pytest
 from sentinel.config import ApprovalSettings
 from sentinel.domain import Judgement, Mode, PlanJudgement, Risk, Verdict
 from sentinel.policy import approvals, rules, validate
+from sentinel.policy.rulefile import Source
 
 DIGEST = "sha256:" + "0" * 64
 SETTINGS = ApprovalSettings(low=1, medium=2, high=3)
 POLICY = rules.build(
     [
-        rules.Source(
+        Source(
             "test.toml",
             b"""
 schema = 1

@@ -5,7 +5,7 @@ import pytest
 from sentinel.policy import command, grammar, rules
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No
-from sentinel.policy.rules import Source
+from sentinel.policy.rulefile import Source
 
 RULES = """
 schema = 1

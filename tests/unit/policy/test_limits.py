@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sentinel import canonical
 from sentinel.domain import Limit, Verdict
 from sentinel.policy import limits, rules, validate
+from sentinel.policy.rulefile import Source
 from tests.unit.policy.test_validate import plan
 
 ALLOW, REVIEW = Verdict.ALLOW, Verdict.REVIEW
@@ -29,7 +30,7 @@ dry_run_first = true
 id = "site.free"
 cmd = "free-of-limits"
 """
-POLICY = rules.build([*rules.shipped(), rules.Source("limits.toml", SITE)], examples=False)
+POLICY = rules.build([*rules.shipped(), Source("limits.toml", SITE)], examples=False)
 FROB = Limit(
     rule="site.frob",
     per_plan=2,

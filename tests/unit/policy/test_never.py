@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.policy import fits, never, rules
-from sentinel.policy.rules import Source
+from sentinel.policy.rulefile import Source
 
 RULES = """
 schema = 1

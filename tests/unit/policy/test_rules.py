@@ -6,7 +6,7 @@ from sentinel import canonical
 from sentinel.domain import Context, Verdict
 from sentinel.errors import PolicyError
 from sentinel.policy import rules, validate
-from sentinel.policy.rules import Source
+from sentinel.policy.rulefile import Source
 from sentinel.policy.validate import Facts
 from tests.unit.policy.test_validate import plan
 
