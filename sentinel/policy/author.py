@@ -195,7 +195,7 @@ def _doubts(source: str, file: File, used: set[str]) -> Iterable[str]:
             yield f"{where}: no `ok` example"
         if file.changes and not rule.no:
             yield f"{where}: changes the machine and has no `no` example"
-        if file.changes and "any" in rule.args.replace("*", " ").replace("+", " ").split():
+        if file.changes and any(term.rstrip("?*+") == "any" for term in rule.args.split()):
             yield f"{where}: changes the machine and takes any argument"
     for block in file.block:
         if not block.hit:

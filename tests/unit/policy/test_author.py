@@ -107,6 +107,14 @@ def test_policy_lint_tells_a_set_that_nothing_refers_to(capsys, tmp_path):
         assert doubt in said
 
 
+@pytest.mark.parametrize("args", ["any", "any?", "any*", "any+"])
+def test_policy_lint_tells_a_change_that_takes_any_argument_however_often(capsys, tmp_path, args):
+    site = tmp_path / "site.toml"
+    site.write_text(f'{HEAD}[[allow]]\nid = "s.x"\ncmd = "x"\nargs = "{args}"\nok = ["x y"]\n')
+    sentinel("policy", "lint", site)
+    assert "takes any argument" in capsys.readouterr().out
+
+
 def test_policy_types_lists_what_rules_may_use(capsys):
     assert sentinel("policy", "types") == 0
     said = capsys.readouterr().out
