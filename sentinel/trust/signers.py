@@ -67,11 +67,6 @@ class Signers(msgspec.Struct, frozen=True, kw_only=True):
 
     by_key: Mapping[bytes, Signer]
 
-    @property
-    def people(self) -> frozenset[str]:
-        """Return everybody's name."""
-        return frozenset(signer.person for signer in self.by_key.values())
-
     def keys_of(self, name: str, namespace: str, now_ms: int) -> tuple[str, ...]:
         """Return the fingerprints of the keys that may sign for `name` now."""
         return tuple(

@@ -59,11 +59,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 Judge = Callable[[Call], None]
 
 
-def first(seen: dict[str, str], *names: str) -> str | None:
-    """Return the value of the first of these options that was given."""
-    return next((seen[name] for name in names if name in seen), None)
-
-
 def names(text: str) -> frozenset[str]:
     """Return the words of `text`."""
     return frozenset(text.split())

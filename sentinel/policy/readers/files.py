@@ -17,7 +17,7 @@ from sentinel.policy.paths import (
     searchable,
     under,
 )
-from sentinel.policy.readers.base import Argv, Call, first, names
+from sentinel.policy.readers.base import Argv, Call, names
 
 _VALUED = names(
     "-name -iname -path -ipath -wholename -iwholename -regex -iregex -regextype -lname -ilname -type -xtype -size -mtime"
@@ -145,8 +145,8 @@ def xargs(call: Call) -> None:
         sample = "1234"
     elif (
         name in _LOOKS | _READS | _OPENS
-        and first(parsed.seen, "-0", "--null") is not None
-        and first(parsed.seen, "-d", "--delimiter") is None
+        and {"-0", "--null"} & set(parsed.seen)
+        and not {"-d", "--delimiter"} & set(parsed.seen)
     ):
         _named(call, command)
     elif name not in _HARMLESS:
@@ -226,7 +226,7 @@ def tar(call: Call) -> None:
 
     # Of several archives tar opens the first.
     parsed = call.parse(_TAR, words, kinds={"archive": archive})
-    if first(parsed.seen, "-t", "--list") is None:
+    if not {"-t", "--list"} & set(parsed.seen):
         raise No("tar other than a listing", call.span, "use tar -t")
     for word in parsed.rest:
         call.scope.check("archive", word)

@@ -46,8 +46,9 @@ def test_a_line_says_who_which_key_for_what_and_when():
 
 def test_the_last_line_needs_no_end_and_a_comment_may_have_words():
     found = signers.parse(ALICE.line("alice", comment="laptop of alice, née x")[:-1])
-    assert found.people == {"alice"}
-    assert signers.parse("").people == frozenset() == signers.parse("# nobody\n  \n").people
+    assert found.may(LOGIN) == {"alice"}
+    for text in ("", "# nobody\n  \n"):
+        assert signers.parse(text) == signers.NOBODY
 
 
 def test_who_may_do_what_is_told():
@@ -135,7 +136,7 @@ def test_a_file_without_end_is_refused():
 
 def test_a_file_is_loaded_and_one_that_is_not_there_is_named(tmp_path):
     (tmp_path / "allowed_signers").write_text(FILE)
-    assert signers.load(tmp_path / "allowed_signers").people == {"alice", "bob", "carol"}
+    assert signers.load(tmp_path / "allowed_signers").may(LOGIN) == {"alice", "bob", "carol"}
     with pytest.raises(ConfigError, match="does not exist"):
         signers.load(tmp_path / "none")
     (tmp_path / "bad").write_text("x")
