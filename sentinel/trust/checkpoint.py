@@ -15,7 +15,6 @@ one spelling, one signature, no extension lines; what others would add or accept
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -144,7 +143,7 @@ def load(folder: Path, site: str) -> Signer:
 def parse_key(text: str, source: str = PUBLIC_FILE) -> Key:
     """Return the verifier key in `text`; ConfigError names `source` where it is none."""
     parts = text.removesuffix("\n").split("+", 2)
-    public = _base64(parts[2]) if len(parts) == 3 else None
+    public = sshsig.exact_base64(parts[2]) if len(parts) == 3 else None
     if public is not None and len(public) == 1 + 32 and public[:1] == _ED25519:
         key = Key(name=parts[0], public=public[1:])
         if re.fullmatch(_NAME, key.name) and key.text == text.removesuffix("\n"):
@@ -193,8 +192,8 @@ def _read(note: str) -> tuple[Checkpoint, str, bytes]:
     body, mark, rest = note[:NOTE_CHARS].partition("\n\n")
     said = _BODY.fullmatch(body + "\n")
     line = _LINE.fullmatch(rest)
-    root = _base64(said[3]) if said else None
-    signature = _base64(line[2]) if line else None
+    root = sshsig.exact_base64(said[3]) if said else None
+    signature = sshsig.exact_base64(line[2]) if line else None
     if not mark or len(note) > NOTE_CHARS or not (said and root and line and signature):
         raise _malformed("this is not a signed checkpoint")
     if len(root) != HASH_BYTES or len(signature) != 4 + _SIGNATURE_BYTES:
@@ -202,15 +201,6 @@ def _read(note: str) -> tuple[Checkpoint, str, bytes]:
     if (size := int(said[2])) > 2**53:
         raise _malformed(f"the checkpoint is of {size} records")
     return Checkpoint(origin=said[1], size=size, root=root), line[1], signature
-
-
-def _base64(text: str) -> bytes | None:
-    """Return the bytes that `text` is the one spelling of, or None."""
-    try:
-        data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError):
-        return None
-    return data if base64.b64encode(data).decode() == text else None
 
 
 def _malformed(what: str) -> SignatureError:

@@ -15,7 +15,6 @@ Rules of this file, all stricter than OpenSSH's:
 
 from __future__ import annotations
 
-import binascii
 import calendar
 import re
 import time
@@ -269,13 +268,11 @@ def _time(options: dict[str, str], name: str, where: str) -> int | None:
 
 
 def _key(kind: str, text: str, where: str) -> Key:
+    blob = sshsig.exact_base64(text)
+    if blob is None:
+        raise ConfigError(f"{where}: the key is not base64", hint="copy it again")
     try:
-        blob = binascii.a2b_base64(text.encode(), strict_mode=True)
-        if binascii.b2a_base64(blob, newline=False) != text.encode():
-            raise ConfigError(f"{where}: the key is not exact base64")
         key = sshsig.parse_key(blob)
-    except binascii.Error:
-        raise ConfigError(f"{where}: the key is not base64", hint="copy it again") from None
     except SignatureError as error:
         raise ConfigError(f"{where}: {error.what}", hint=error.hint) from None
     if key.kind.value != kind:

@@ -133,6 +133,15 @@ def string(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
+def exact_base64(text: str) -> bytes | None:
+    """Return the bytes that `text` is the one spelling of, or None."""
+    try:
+        data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
 def malformed(what: str) -> SignatureError:
     """Return the error for a signature that is not one."""
     return SignatureError(what, check="signature.form", hint="sign again with ssh-agent")
@@ -245,10 +254,9 @@ def _dearmour(armoured: str) -> bytes:
     if len(armoured) > ARMOUR_CHARS:
         raise malformed(f"the signature has {len(armoured)} characters")
     body = armoured.removeprefix(HEADER).removesuffix(FOOTER)
-    try:
-        blob = binascii.a2b_base64(body.replace("\n", "").encode("ascii"), strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise malformed("the signature is not base64") from None
+    blob = exact_base64(body.replace("\n", ""))
+    if blob is None:
+        raise malformed("the signature is not base64")
     if armour(blob) != armoured:
         raise malformed("the signature is not armoured as ssh-keygen does it")
     return blob

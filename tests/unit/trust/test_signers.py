@@ -98,7 +98,9 @@ WRONG = {
         f"alice {NS} {K}\r", f"alice\xa0{NS} {K}", f"alice {NS} {K}\x0b", "\x00", "\ufeff# file",
         f'alice namespaces="a\\"b" {K}', f"alice {NS} {K[:-1]}$", "@cert-authority * x", "\tx",
     ],
-    "the key is not base64": [f"alice {NS} {K[:-1]}"],
+    "the key is not base64": [
+        f"alice {NS} {K[:-1]}", f"alice {NS} ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAR==",
+    ],
     "the line says": [f"alice {NS} {K.replace('ssh-ed25519', 'ecdsa-sha2-nistp256', 1)}"],
     "do not sign here": [
         f"alice {NS} ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==",
