@@ -72,16 +72,14 @@ class HubSettings(Settings, frozen=True, kw_only=True):
     verify_s: Annotated[int, Meta(ge=1, le=3600)] = 120  # deadline of stage nine
     decide_s: Annotated[int, Meta(ge=1, le=604800)] = 86400  # a plan awaits no longer
     collect_s: Annotated[int, Meta(ge=1, le=3600)] = 900  # a node fetches its plan within this
-    silent_s: Annotated[int, Meta(ge=1, le=86400)] = (
-        600  # beyond what its plan may take, a node is silent
-    )
+    # So long beyond what its plan may take, a node is silent.
+    silent_s: Annotated[int, Meta(ge=1, le=86400)] = 600
     policy: Annotated[tuple[str, ...], Meta(max_length=32)] = ()  # site rule files
     allowed_signers: str = ""  # who may sign; empty: allowed_signers in the state directory
     operators: str = ""  # what each may do; empty: operators.toml in the state directory
     session_s: Annotated[int, Meta(ge=60, le=86400)] = 14400  # then an operator logs in again
-    approvals: ApprovalSettings = (
-        ApprovalSettings()
-    )  # what is collected; each node asks for its own
+    # What is collected; each node asks for its own.
+    approvals: ApprovalSettings = ApprovalSettings()
     engine: EngineSettings = EngineSettings()
 
 

@@ -38,9 +38,8 @@ Line = Annotated[str, Meta(max_length=1024)]  # one line: a command, a log line,
 Text = Annotated[str, Meta(max_length=8192)]  # a few paragraphs
 Output = Annotated[str, Meta(max_length=65536)]  # what a command printed
 
-Proof = Annotated[
-    tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...], Meta(max_length=64)
-]  # SHA-256 hashes of a Merkle tree
+# SHA-256 hashes of a Merkle tree.
+Proof = Annotated[tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...], Meta(max_length=64)]
 SignedNote = Annotated[str, Meta(max_length=1024)]  # a checkpoint, see trust/checkpoint.py
 
 MAX_GROWTH = 32  # checkpoints of one node that a hub proves the growth from

@@ -105,9 +105,8 @@ class Range(NamedTuple):
 
 # ---------------------------------------------------------------- which stretches a proof speaks of
 
-Stretch = tuple[
-    int, int
-]  # [begin, end) in leaves; `begin` is a multiple of a power of two >= length
+# [begin, end) in leaves; `begin` is a multiple of a power of two >= length.
+Stretch = tuple[int, int]
 
 
 def subtrees(stretch: Stretch) -> list[Subtree]:

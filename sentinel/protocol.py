@@ -127,10 +127,10 @@ class Alarm(Value, frozen=True, kw_only=True):
 
     check: Name  # "checkpoint.rollback" or "checkpoint.fork"
     reason: Line
-    kept: (
-        SignedNote  # the last checkpoint that held, and the one that does not go with it: together
-    )
-    shown: SignedNote  # they prove that the hub's key signed two logs
+    # The last checkpoint that held, and the one that does not go with it: together they prove that the
+    # hub's key signed two logs.
+    kept: SignedNote
+    shown: SignedNote
     at_ms: Millis
 
 

@@ -19,7 +19,6 @@ from sentinel.policy.paths import Paths, denied, denied_glob, log_file
 
 _LOCAL = r"(localhost|127\.0\.0\.1|\[?::1\]?)"
 _ENDPOINT = r"(https?://)?" + _LOCAL + r"(:\d{1,5})?"
-# Name -> the whole of what the value may be. Compiled when a command first needs it.
 # Columns of ps, each alone or in a list. BSD's clusters are not among them: their `e` shows environments.
 _PS_COLUMN = (
     r"(%cpu|%mem|addr|args|bsdstart|bsdtime|cgroup|class|cls|cmd|comm|command|cpu|cputime|cputi"
@@ -40,6 +39,7 @@ _CLICK = (
     r"[\w ,*()./'%<>=-]*) ?;?"
 )
 
+# Name -> the whole of what the value may be. Compiled when a command first needs it.
 PATTERNS: dict[str, str] = {
     "any": r"[^\0]*",
     "word": r"[A-Za-z0-9_@%+=:,./^-]*",

@@ -39,9 +39,8 @@ class Allow(Part, frozen=True, kw_only=True):
     front: str = ""  # options that may stand before the sub-command; "*": all of `opts`
     args_by_sub: dict[str, str] = {}
     use: str = ""
-    require: tuple[
-        str, ...
-    ] = ()  # of each "A|B" one option must be there; "#count": no lone number
+    # Of each "A|B" one option must be there; "#count": no lone number.
+    require: tuple[str, ...] = ()
     loose_single_dash: bool = False
     plus: bool = False
     context: bool = False  # only in answer to an incident: it must have captured its context

@@ -50,6 +50,7 @@ _ANSI_CODE = re.compile(
 )
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.S)
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_REDIRECTION = re.compile(r"[<>&|-]+")
 _BRACES = re.compile(r"([^{}]*)\{([^{},]*,[^{}]*)\}([^{}]*)", re.S)
 
 
@@ -288,7 +289,7 @@ class _Scanner:
         if self.word and self.plain and "".join(self.word).isdigit():
             self._new_word()  # a descriptor's number
         self._end_word()
-        operator = re.compile(r"[<>&|-]+").match(text, self.i)
+        operator = _REDIRECTION.match(text, self.i)
         assert operator is not None
         self.wants = operator[0]
         self.i = operator.end()

@@ -20,6 +20,7 @@ _NUMBER = re.compile(r"\d+(~\d+)?|\$")
 _SECOND = re.compile(r"\d+|\$|[+~]\d+")
 _SPACE = re.compile(r"[ ]*")
 _LABEL = re.compile(r"[ ]*[A-Za-z0-9_]*")
+_NUMBERED = re.compile(r"[ ]*\d*")
 _FLAGS = re.compile(r"[gpiIM0-9]*")
 
 
@@ -110,7 +111,7 @@ class _Script:
             case ":" | "b" | "t" | "T":
                 self._skip(_LABEL)
             case "q" | "Q" | "l" | "L":
-                self._skip(re.compile(r"[ ]*\d*"))
+                self._skip(_NUMBERED)
             case "p" | "P" | "d" | "D" | "g" | "G" | "h" | "H" | "n" | "N" | "x" | "=" | "F" | "z":
                 pass
             case "a" | "i" | "c":
