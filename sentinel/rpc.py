@@ -9,7 +9,9 @@ unnoticed, and `bdp_probe` costs 41 % of the hub's processor time.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar, cast
 
@@ -21,6 +23,7 @@ from sentinel import canonical, errors, protocol, wire
 from sentinel.domain import Signature, Value
 from sentinel.trust import identity, signers, x509
 
+T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 Handler: TypeAlias = "grpc.GenericRpcHandler[bytes, bytes]"
@@ -309,8 +312,8 @@ class OperatorsClient:
         return msgspec.structs.replace(request, signatures=(signature,))
 
     async def _sign(self, keys: tuple[str, ...], data: bytes, namespace: str) -> Signature:
-        """Let the person's hand sign, in a thread: a token may wait for its touch."""
-        sshsig = await asyncio.to_thread(self._hand.sign_with, keys, data, namespace)
+        """Let the person's hand sign: a token may wait for its touch, and the person may leave instead."""
+        sshsig = await _unheld(lambda: self._hand.sign_with(keys, data, namespace))
         return Signature(signer=self._person.name, sshsig=sshsig)
 
 
@@ -326,6 +329,24 @@ def operators(credentials: identity.Credentials, hand: Hand, address: str = "") 
     )
     connection = channel(where, credentials.authority, credentials.pair)
     return OperatorsClient(connection, where, person, hand)
+
+
+async def _unheld(work: Callable[[], T]) -> T:
+    """Return what `work` returns or raises, in a thread that nobody waits for once this is cancelled.
+
+    `asyncio.to_thread` would hold the program's end until the call is over.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        done.set_running_or_notify_cancel()
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001  (whoever awaits it gets it)
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _with(session: protocol.Session | None) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 
 import grpc
 import grpc.aio
@@ -100,3 +102,50 @@ async def test_a_port_in_use_is_named():
         with pytest.raises(errors.PeerError, match=f"cannot listen on {address}"):
             rpc.listen(server, address, lambda: pair, None)
         await server.stop(0)
+
+
+class Waiting:
+    """A hand that signs when it is touched."""
+
+    def __init__(self):
+        self.asked, self.touched = threading.Event(), threading.Event()
+        self.threads, self.ended = [], []
+
+    def sign_with(self, *_):
+        self.threads.append(threading.current_thread())
+        self.asked.set()
+        self.ended.append(self.touched.wait(5))
+        return "signed"
+
+
+def client_of(hand):
+    person = rpc.Person(name="alice", site="prod", serial="ab", authority=b"")
+    return rpc.OperatorsClient(None, "hub:1", person, hand)
+
+
+def test_a_person_may_leave_while_their_token_waits_to_be_touched():
+    hand = Waiting()
+
+    async def leave():
+        signing = asyncio.ensure_future(client_of(hand)._sign((), b"", "x"))
+        await asyncio.to_thread(hand.asked.wait)
+        signing.cancel()
+        await asyncio.wait([signing])
+        assert signing.cancelled()
+
+    asyncio.run(leave())
+    assert not hand.ended
+    hand.touched.set()
+    hand.threads[0].join(5)
+    assert hand.ended == [True]
+
+
+@pytest.mark.parametrize("error", [errors.OperatorError("no agent"), ValueError("a bug")])
+async def test_what_the_hand_raises_is_raised_to_who_asked_it(error):
+    class Empty:
+        def sign_with(self, *_):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        await client_of(Empty())._sign((), b"", "x")
+    assert caught.value is error
