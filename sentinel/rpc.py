@@ -339,7 +339,8 @@ async def _unheld(work: Callable[[], T]) -> T:
     done: Future[T] = Future()
 
     def run() -> None:
-        done.set_running_or_notify_cancel()
+        if not done.set_running_or_notify_cancel():
+            return
         try:
             done.set_result(work())
         except Exception as error:  # noqa: BLE001  (whoever awaits it gets it)

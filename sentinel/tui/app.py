@@ -29,7 +29,6 @@ from sentinel.tui.look import Skin
 from sentinel.tui.output import ASK, Pacer, Shadow
 from sentinel.tui.port import Port
 from sentinel.tui.render.frame import Options
-from sentinel.tui.screens import screens
 from sentinel.tui.screens.help import help_page
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
@@ -222,9 +221,20 @@ class SentinelApp(App[None]):
             self.pop_screen()
         try:
             for visit in place[kept:]:
-                self.push_screen(screens.made(self.desk, visit))
+                self._open(visit)
         except errors.PolicyError as error:
             self._pages()[-1].say(f"{error.what}. {error.hint}", bad=True)
+
+    def _open(self, visit: Visit) -> None:
+        # The first frame does not wait for the screens that one may go to.
+        from sentinel.tui.screens import screens  # noqa: PLC0415
+
+        self.push_screen(screens.made(self.desk, visit))
+
+    def on_page_wanted(self, message: Page.Wanted) -> None:
+        """Open a screen on top of the one that wants it, if that is still on top."""
+        if message.page is self.screen:
+            self._open(message.visit)
 
     async def on_page_typed(self, message: Page.Typed) -> None:
         """Run a command that was typed, if it is one and works here now."""

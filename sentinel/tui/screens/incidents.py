@@ -17,7 +17,6 @@ from sentinel.tui.clip import short as clip_short
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, text
 from sentinel.tui.render import incidents as render
-from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
@@ -150,7 +149,7 @@ class IncidentsPage(Page):
     def answered(self, message: Answered) -> None:
         """Show the page, or the incident, that came."""
         if isinstance(message.reply, Incident):
-            self.app.push_screen(IncidentPage(self.desk, message.reply.summary.id))
+            self.want("incident", message.reply.summary.id)
             return
         self._asked = None
         self.update_view()
@@ -183,7 +182,7 @@ class IncidentsPage(Page):
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open an incident."""
-        self.app.push_screen(IncidentPage(self.desk, message.row))
+        self.want("incident", message.row)
 
     def on_entry_changed(self, _: Entry.Changed) -> None:
         """Filter as it is typed."""
@@ -217,7 +216,7 @@ class IncidentsPage(Page):
             return
         known = [s.id for s in self._shown if s.id.startswith(incident) or s.id.endswith(incident)]
         if len(known) == 1:
-            self.app.push_screen(IncidentPage(self.desk, known[0]))
+            self.want("incident", known[0])
         else:
             self.ask(GetRequest(incident=incident))
 

@@ -14,7 +14,6 @@ from sentinel.tui.client import Answered
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, clip, line, text
 from sentinel.tui.render import memory as render
-from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.page import WRITTEN_CELLS, Page
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.lines import Browser, Lines
@@ -103,7 +102,7 @@ class MemoryPage(Page):
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open the incident; or show only those of the kind or host, or all again."""
         if not render.group(message.row)[0]:
-            self.app.push_screen(IncidentPage(self.desk, message.row))
+            self.want("incident", message.row)
             return
         self._chosen = "" if self._chosen == message.row else message.row
         self.update_view()

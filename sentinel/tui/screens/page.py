@@ -46,6 +46,13 @@ class Page(Screen[None]):
         """This is the screen that one sees now."""
 
     @dataclass
+    class Wanted(Message):
+        """Another screen is wanted on top of `page`."""
+
+        page: Page
+        visit: Visit
+
+    @dataclass
     class Typed(Message):
         """A command was typed; it has not been looked at yet."""
 
@@ -143,6 +150,10 @@ class Page(Screen[None]):
         if self.desk.store.outdated(incident) and wanted != self._fetched:
             self._fetched = wanted
             self.ask(GetRequest(incident=incident))
+
+    def want(self, screen: str, *of: str | int) -> None:
+        """Have another screen opened on top of this one."""
+        self.post_message(self.Wanted(self, Visit(screen, of)))
 
     def take(self, message: Answered | Refused) -> None:
         """Take an answer, if it is this screen's."""
