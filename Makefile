@@ -30,7 +30,7 @@ imports: $(VENV)/.dev ## which room may import which
 generated: $(VENV)/.dev ## what is generated is what is checked in
 	$(MAKE) --no-print-directory proto
 	$(BIN)/python -m tests.generated --check
-	git diff --exit-code -- sentinel/pb README.md DESIGN.md
+	git diff --exit-code -- sentinel/pb README.md DESIGN.md docs
 
 proto: $(VENV)/.dev ## the generated protobuf code
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. proto/sentinel/pb/*.proto

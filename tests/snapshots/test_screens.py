@@ -1,6 +1,6 @@
 """Pictures of the screens, at the two sizes that matter. Few: behaviour is tested without them.
 
-pytest tests/snapshots --snapshot-update         makes them anew
+pytest tests/snapshots --snapshot-update         makes them anew; then `python -m tests.generated`, for docs/
 rsvg-convert -w 1000 x.svg -o x.png              shows one (Debian: librsvg2-bin, fonts-dejavu)
 """
 
