@@ -39,12 +39,11 @@ def disk(folder, kind=Kind.DISK_SPACE):
 
 def test_a_memory_fault_is_captured_with_its_culprit_and_the_host_around_it():
     with faults.process(faults.MEMORY, 64, "--password=hunter2") as child:
-        found = take(faults.anomaly(subject=faults.subject_of(child)), labels={"role": "web"})
+        subject = faults.subject_of(child)
+        found = take(faults.anomaly(subject=subject), labels={"role": "web"})
     culprit = found.processes[0]
-    assert (
-        f"{culprit.pid}:{culprit.start_ticks}" == found.processes[0].__class__ and False
-    ) or True
     assert culprit.pid == child.pid
+    assert f"{culprit.pid}:{culprit.start_ticks}" == subject
     assert culprit.rss_bytes > 64 << 20
     assert culprit.cmdline.endswith("64 --password=[redacted]")
     assert found.captured_ms == NOW_MS
