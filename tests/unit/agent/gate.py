@@ -32,22 +32,15 @@ from sentinel.domain import (
     Signature,
     Statement,
 )
-from sentinel.policy import rules
-from sentinel.policy.rulefile import Source
 from sentinel.trust import checkpoint, signers
+from tests.unit.policy import packs
 from tests.unit.trust.keys import SoftKey
 
 NOW = 1_800_000_000_000
 HOST = "web1"
 HOG = 4242
-POLICY = rules.build(
-    [
-        Source(
-            "test.toml",
-            b"""
-schema = 1
-layer = "base"
-name = "test"
+POLICY = packs.alone(
+    """
 [exec]
 trusted_dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
 [[allow]]
@@ -86,10 +79,7 @@ per_hour = 2
 id = "never.mkfs"
 cmd = ["mkfs"]
 why = "destroys a filesystem"
-""",
-        )
-    ],
-    examples=False,
+"""
 )
 _nonces = itertools.count(1)
 

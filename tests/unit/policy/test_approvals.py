@@ -7,20 +7,12 @@ import pytest
 from sentinel.config import ApprovalSettings
 from sentinel.domain import Judgement, Mode, PlanJudgement, Risk, Verdict
 from sentinel.policy import approvals, rules, validate
-from sentinel.policy.rulefile import Source
+from tests.unit.policy import packs
 
 DIGEST = "sha256:" + "0" * 64
 SETTINGS = ApprovalSettings(low=1, medium=2, high=3)
-POLICY = rules.build(
-    [
-        Source(
-            "test.toml",
-            b"""
-schema = 1
-layer = "base"
-name = "test"
-[exec]
-trusted_dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+POLICY = packs.alone(
+    """
 [[allow]]
 id = "change"
 cmd = "sync"
@@ -34,10 +26,7 @@ id = "mild"
 cmd = "renice"
 args = "word*"
 risk = "low"
-""",
-        )
-    ],
-    examples=False,
+"""
 )
 
 

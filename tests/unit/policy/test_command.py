@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.policy import command, grammar, rules
+from sentinel.policy import command, grammar
 from sentinel.policy.kinds import Scope
 from sentinel.policy.options import No
-from sentinel.policy.rulefile import Source
+from tests.unit.policy import packs
 
 RULES = """
-schema = 1
-layer = "base"
-name = "test"
 changes = false
 
 [env]
@@ -84,7 +81,7 @@ assign = true
 
 @pytest.fixture(scope="module")
 def made():
-    return rules.build([Source("t.toml", RULES.encode())], examples=False)
+    return packs.alone(RULES)
 
 
 def take(policy, text, *, captured=False):

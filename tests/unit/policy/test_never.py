@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.policy import fits, never, rules
-from sentinel.policy.rulefile import Source
+from sentinel.policy import fits, never
+from tests.unit.policy import packs
 
 RULES = """
-schema = 1
-layer = "base"
-name = "test"
-
 [[allow]]
 id = "t.known"
 cmd = ["known", "echo", "cat", "curl", "find", "python3"]
@@ -80,7 +76,7 @@ why = "text"
 
 @pytest.fixture(scope="module")
 def made():
-    return rules.build([Source("t.toml", RULES.encode())], examples=False)
+    return packs.alone(RULES)
 
 
 def hits(made, text):
