@@ -224,7 +224,7 @@ def test_an_auditor_checks_an_export_with_sha256sum_and_ssh_keygen_alone(site, c
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        ("sed -i s/df/rm/ records.jsonl", "FAILED"),
+        ("sed -i s/approved/rejected/ records.jsonl", "FAILED"),
         ("sed -i s/alice/mallo/ decisions/*.json", "BAD decision"),
         ("rm decisions/*.sig", "BAD decision"),
         ("sed -i 1d records.jsonl; sha256sum records.jsonl >SHA256SUMS", "Could not verify"),

@@ -7,7 +7,6 @@ import contextlib
 import signal
 import subprocess
 import sys
-import time
 
 import sqlalchemy as sa
 
@@ -143,10 +142,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(database_url):
             [sys.executable, "-c", WRITES_FOR_EVER, database_url, str(first)],
             stdout=subprocess.PIPE,
         ) as child:
-            line = child.stdout.readline()  # it is writing
-            time.sleep(0.2)
+            lines = [child.stdout.readline() for _ in range(60)]  # it is writing, and goes on
             child.send_signal(signal.SIGKILL)
-            lines = [line, *child.stdout.read().splitlines(keepends=True)]
+            lines += child.stdout.read().splitlines(keepends=True)
         acknowledged |= {int(line) for line in lines if line.endswith(b"\n")}
     assert len(acknowledged) > 100
     assert acknowledged <= set(tokens(database_url))
