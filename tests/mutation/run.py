@@ -155,8 +155,22 @@ def _sample(file: str, each: int) -> list[tuple[str, str]]:
     source = (ROOT / POLICY / file).read_text()
     found = mutants(source)
     drawn = random.Random(f"{SEED} {file}").sample(found, min(each, len(found)))
-    types = _annotations(source)
-    return [_made(source, *mutant) for mutant in drawn if mutant[0] not in types]
+    # These are drawn all the same, so that the others are those that survivors.txt argues of.
+    types, truths = _annotations(source), _truths(source)
+    return [
+        _made(source, number, variant)
+        for number, variant in drawn
+        if number not in types and not (number in truths and variant)
+    ]
+
+
+def _truths(source: str) -> set[int]:
+    """Return the numbers of True and False: a number in their place is one of the two again."""
+    return {
+        number
+        for number, node in enumerate(ast.walk(ast.parse(source)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, bool)
+    }
 
 
 def _annotations(source: str) -> set[int]:
