@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -39,13 +41,17 @@ class PostgreSQL:
         # A test kills processes of ours, never the server: it need not wait for the disk.
         self.server.psql("ALTER SYSTEM SET fsync = off;")
         self.server.psql("SELECT pg_reload_conf();")
-        self.server.psql("CREATE DATABASE hub;")
-        self.url = self.server.get_uri(database="hub")
+        self.url = self.create("hub")
         driver = self.url.replace("postgresql:", "postgresql+psycopg:")
         self.engine = sa.create_engine(driver, pool_pre_ping=True)
         with self.engine.begin() as connection:
             schema.prepare(connection)
             self.revision = connection.exec_driver_sql("SELECT * FROM alembic_version").scalar_one()
+
+    def create(self, name):
+        """Return the URL of a new database with nothing in it."""
+        self.server.psql(f"CREATE DATABASE {name};")
+        return self.server.get_uri(database=name)
 
     def database(self):
         """Return the URL of the one database, as if it were new. (To make one costs 0.3 s.)"""
@@ -69,11 +75,24 @@ def postgresql():
     server.close()
 
 
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory):
+    """A file of SQLite's with this version's tables and nothing in them: a copy is as good as new."""
+    path = tmp_path_factory.mktemp("sqlite") / "hub.db"
+
+    async def make():
+        async with await Store.open(f"sqlite:///{path}"):
+            pass
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
     """The URL of a database as good as new; the test runs once on each sort."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
+        return f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite'), tmp_path)}"
     return request.getfixturevalue("postgresql").database()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.domain import State
-from sentinel.hub import cases
+from sentinel.hub import cases, intake
 from tests.unit.hub import builders as b
 
 
@@ -20,7 +20,8 @@ async def test_a_timeline_is_shown_by_its_newest_lines(store):
     incident = await b.reported(store)
     for n in range(cases.SHOWN_MOVES + 10):
         said = b.cleared(incident, event=incident.report.event, observed=n)
-        incident = await b.say(store, incident, cleared=said)
+        await intake.take(store, incident.summary.host, b.letter(cleared=said), b.NOW)
+    incident = await store.incident(incident.summary.id)
     assert incident.summary.state is State.RESOLVED
     assert len(incident.moves) == cases.SHOWN_MOVES
     assert incident.moves[-1].text.endswith(f"at {cases.SHOWN_MOVES + 9}")

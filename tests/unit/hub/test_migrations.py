@@ -28,10 +28,7 @@ def old_url(request, tmp_path):
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/old.db"
     else:
-        server = request.getfixturevalue("postgresql").server
-        name = f"old{next(_names)}"
-        server.psql(f"CREATE DATABASE {name};")
-        url = server.get_uri(database=name)
+        url = request.getfixturevalue("postgresql").create(f"old{next(_names)}")
     engine = sa.create_engine(driver(url))
     with engine.begin() as connection:
         command.upgrade(schema._config(connection), "0001")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from sentinel.domain import Kind, Severity, State, Verdict
 from sentinel.hub import intake
+from sentinel.hub.persist import Store
 from sentinel.protocol import Letter, ListRequest, Place
 from sentinel.tui import filters, window
 from tests.unit.hub import builders as b
@@ -16,32 +18,53 @@ from tests.unit.hub import builders as b
 HOSTS = ("web1", "web-2", "db-01")
 
 
-@pytest.fixture
-async def filled(store):
+async def fill(url):
     """Forty incidents in every state and severity, as the door that writes them leaves them."""
     random.seed(7)
-    for number in range(40):
-        host = random.choice(HOSTS)
-        report = b.report(
-            host=host,
-            rule=f"r{number}",
-            severity=random.choice(list(Severity)),
-            kind=random.choice((Kind.MEMORY, Kind.CPU)),
-        )
-        await intake.take(store, host, Letter(id=b.ident(), report=report), b.NOW + number)
-    page = await store.page(open_only=False, before=None, limit=500)
-    for summary in page.summaries:
-
-        async def change(work, incident=summary.id):
-            case = await work.case(incident)
-            state = random.choice(list(State))
-            after = msgspec.structs.replace(
-                case, state=state, verdict=random.choice((None, *Verdict))
+    async with await Store.open(url) as store:
+        for number in range(40):
+            host = random.choice(HOSTS)
+            report = b.report(
+                host=host,
+                rule=f"r{number}",
+                severity=random.choice(list(Severity)),
+                kind=random.choice((Kind.MEMORY, Kind.CPU)),
             )
-            assert await work.swap(case, after)
+            await intake.take(store, host, Letter(id=b.ident(), report=report), b.NOW + number)
+        page = await store.page(open_only=False, before=None, limit=500)
+
+        async def change(work):
+            for summary in page.summaries:
+                case = await work.case(summary.id)
+                state = random.choice(list(State))
+                after = msgspec.structs.replace(
+                    case, state=state, verdict=random.choice((None, *Verdict))
+                )
+                assert await work.swap(case, after)
 
         await store.write(change)
-    return (await store.page(open_only=False, before=None, limit=500)).summaries
+        return (await store.page(open_only=False, before=None, limit=500)).summaries
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def listed(request, tmp_path_factory):
+    """The URL of a database that every test here reads and none changes, and what is in it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('listed')}/hub.db"
+    else:
+        url = request.getfixturevalue("postgresql").create("listed")
+    return url, asyncio.run(fill(url))
+
+
+@pytest.fixture
+async def store(listed):
+    async with await Store.open(listed[0]) as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(listed):
+    return listed[1]
 
 
 def ids(summaries):
