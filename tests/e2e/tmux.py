@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import time
 
-import pytest
+from tests.needed import program
 
 DEADLINE_S = 30.0
 
@@ -16,10 +14,7 @@ class Tmux:
     """One window of a tmux server on a socket of its own."""
 
     def __init__(self, folder, command, environment, size=(80, 24)):
-        if shutil.which("tmux") is None:
-            # CI has it, so that nothing is skipped there in silence.
-            missing = "tmux is not installed: apt-get install --no-install-recommends tmux"
-            pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        program("tmux", "tmux")
         self._folder = folder
         self._socket = folder / "tmux"
         clean = {k: v for k, v in environment.items() if not k.startswith(("TMUX", "TEXTUAL_"))}

@@ -19,20 +19,12 @@ from pathlib import Path
 import pytest
 
 from sentinel.demo import Site
+from tests.needed import program, root
 
 GROUP = 4200  # whoever is in it may knock at the hub's socket
 USERS = {"alice": (4101, GROUP), "bob": (4102, 4102)}
 WAIT_S = 20
 STATUS = "import sys; from sentinel.cli import main; sys.exit(main())"
-
-
-def needed(name):
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if path is None and os.environ.get("CI"):
-        pytest.fail(f"{name} is not installed: apt-get install openssh-server openssh-client")
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
 
 
 class World:
@@ -75,7 +67,9 @@ class World:
         )
         (self.folder / "bin").mkdir()
         wrapper = self.folder / "bin" / "ssh"
-        wrapper.write_text(f'#!/bin/sh\nexec {needed("ssh")} -F {self.folder}/ssh_config "$@"\n')
+        wrapper.write_text(
+            f'#!/bin/sh\nexec {program("ssh", "openssh-client")} -F {self.folder}/ssh_config "$@"\n'
+        )
         wrapper.chmod(0o755)
         self.start_sshd()
 
@@ -103,9 +97,11 @@ class World:
                 f"mkdir -p {python}",
                 f"mount --bind {kept} {python}",
             ]
-        script.append(f"exec {needed('sshd')} -D -e -f {self.folder}/sshd_config")
+        script.append(
+            f"exec {program('sshd', 'openssh-server')} -D -e -f {self.folder}/sshd_config"
+        )
         with (self.folder / "sshd.log").open("wb") as log:
-            words = [needed("unshare"), "-m", "sh", "-c", "\n".join(script)]
+            words = [program("unshare", "util-linux"), "-m", "sh", "-c", "\n".join(script)]
             self.sshd = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + WAIT_S
         while b"listening on" not in (self.folder / "sshd.log").read_bytes():
@@ -149,9 +145,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world():
-    if os.geteuid() != 0:
-        pytest.skip("only root can start an sshd with users of its own")
-    needed("sshd")
+    root("start an sshd with users of its own")
+    program("sshd", "openssh-server")
     folder = Path(tempfile.mkdtemp(prefix="sentinel-ssh-test-"))  # its paths must be short and open
     made = World(folder)
     try:

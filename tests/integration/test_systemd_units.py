@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from sentinel.agent import exec_main
 from sentinel.agent import main as agent_main
 from sentinel.hub import main as hub_main
+from tests.needed import program, root
 
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
 # The most that `systemd-analyze security` may find, from 0 (safe) to 10.
@@ -29,26 +28,17 @@ PARSERS = {
 }
 
 
-def tool(name):
-    """The path of a program of systemd's; nothing is skipped where the whole suite must run."""
-    path = shutil.which(name)
-    if path is None and os.environ.get("CI"):
-        pytest.fail(f"{name} is not installed: apt-get install --no-install-recommends systemd")
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-def run(*words):
+def run(name, *words):
+    """Run a program of systemd's."""
     done = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, check=False
+        [program(name, "systemd"), *map(str, words)], capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("unit", EXPOSURE)
 def test_the_exposure_is_as_low_as_was_promised(unit):
-    _, said = run(tool("systemd-analyze"), "security", "--offline=true", "--no-pager", UNITS / unit)
+    _, said = run("systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / unit)
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert found, said
     assert float(found[1]) <= EXPOSURE[unit], said
@@ -58,7 +48,7 @@ def test_systemd_has_nothing_to_say_against_the_units(tmp_path):
     for unit in UNITS.glob("sentinel-*"):
         text = re.sub(r"/usr/bin/sentinel-\w+", "/bin/true", unit.read_text())
         (tmp_path / unit.name).write_text(text)
-    status, said = run(tool("systemd-analyze"), "verify", *sorted(tmp_path.iterdir()))
+    status, said = run("systemd-analyze", "verify", *sorted(tmp_path.iterdir()))
     assert (status, said.strip()) == (0, "")
 
 
@@ -79,22 +69,22 @@ def test_the_socket_is_for_the_agent_alone_and_starts_one_process_for_each_plan(
     assert "--peer sentinel-agent " in (UNITS / "sentinel-exec@.service").read_text()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users")
 def test_users_and_directories_are_made_as_the_units_want_them(tmp_path):
+    root("make users")
     (tmp_path / "etc").mkdir()
     for group in ("adm:x:4:", "systemd-journal:x:101:"):
         with (tmp_path / "etc" / "group").open("a") as file:
             file.write(group + "\n")
     (tmp_path / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     sysusers, tmpfiles = UNITS / "sysusers.d/sentinel.conf", UNITS / "tmpfiles.d/sentinel.conf"
-    status, said = run(tool("systemd-sysusers"), f"--root={tmp_path}", sysusers)
+    status, said = run("systemd-sysusers", f"--root={tmp_path}", sysusers)
     assert status == 0, said
     users = dict(line.split(":", 1) for line in (tmp_path / "etc/passwd").read_text().splitlines())
     assert {"sentinel-hub", "sentinel-agent"} <= set(users)
     groups = (tmp_path / "etc" / "group").read_text()
     for group in ("adm", "systemd-journal"):
         assert re.search(rf"^{group}:.*:sentinel-agent$", groups, re.MULTILINE)
-    status, said = run(tool("systemd-tmpfiles"), f"--root={tmp_path}", "--create", tmpfiles)
+    status, said = run("systemd-tmpfiles", f"--root={tmp_path}", "--create", tmpfiles)
     assert status == 0, said
     uid = {name: int(rest.split(":")[1]) for name, rest in users.items()}
     for path, owner, mode in (

@@ -21,6 +21,7 @@ from sentinel.agent import execute
 from sentinel.agent.execute import Limits
 from sentinel.errors import NodeError
 from sentinel.policy import grammar
+from tests import needed
 from tests.unit.agent import faults
 
 TRUSTED = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -162,8 +163,8 @@ async def test_each_stage_is_a_session_of_its_own():
 @pytest.fixture
 def bounded():
     """For what is promised only where util-linux is installed."""
-    if not (shutil.which("prlimit") and shutil.which("setpriv")):
-        pytest.skip("no prlimit and setpriv here")
+    for name in ("prlimit", "setpriv"):
+        needed.program(name, "util-linux")
 
 
 @pytest.mark.usefixtures("bounded")
@@ -348,8 +349,7 @@ async def test_a_path_that_others_can_write_to_is_no_path(tmp_path):
 @pytest.fixture
 def rooted():
     """A directory that only root can change, all the way up: none under /tmp is."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a directory that is root's")
+    needed.root("make a directory that is root's")
     folder = Path(tempfile.mkdtemp(dir="/run", prefix="sentinel-test-"))
     folder.chmod(0o755)
     yield folder

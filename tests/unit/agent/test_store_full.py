@@ -10,12 +10,12 @@ import pytest
 from sentinel.agent.store import RESERVE_BYTES, Store
 from sentinel.errors import StoreError
 from sentinel.protocol import Cleared, Letter
+from tests.needed import root
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
+    root("mount a small disk")
     folder = tmp_path / "disk"
     folder.mkdir()
     size = RESERVE_BYTES + (4 << 20)
