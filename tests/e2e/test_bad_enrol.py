@@ -64,7 +64,9 @@ class World:
         return self.program(hub_main.main, *words, *self.state)
 
     def invite(self, host="web1"):
-        return self.site.run("hub", "invite", host, *self.state)
+        done = self.hub("invite", host)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def changed(self, **fields):
         return json.dumps(json.loads(self.invite()) | fields)
