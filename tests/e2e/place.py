@@ -1,4 +1,4 @@
-"""A hub, an agent and a real leak under a name of the test's own, so that tests can run side by side."""
+"""A hub, an agent and a real leak under a name of this run's own, so that tests can run side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Place:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.site = demo.Site(folder)
-        self.name = name
+        self.name = f"{name}-{os.getpid()}"  # the kernel keeps 15 characters of it
         self.environment = {
             **os.environ,
             "SSH_AUTH_SOCK": str(self.site.agent_socket),

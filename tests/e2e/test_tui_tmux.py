@@ -21,7 +21,7 @@ SLOWER_S = 0.15  # between the parts of an escape sequence that a bad link has t
 
 @pytest.fixture
 def place(tmp_path):
-    with living(tmp_path, "tmux-worker") as made:
+    with living(tmp_path, "tmux") as made:
         made.leak()
         yield made
 
@@ -46,7 +46,7 @@ def terminal(tmp_path):
 def live(place, terminal):
     """The terminal of the site's operator, with the incident's row on it."""
     opened = terminal("--identity", place.site.operator, environment=place.environment)
-    opened.sees("hub ok", "tmux-worker", "AWAITING")
+    opened.sees("hub ok", place.name, "AWAITING")
     return opened
 
 
@@ -67,11 +67,13 @@ def opens(screen):
 
 
 def read_to_the_end(screen):
-    for _ in range(5):
-        if "read on" not in screen.text:
-            return
+    def read(text):
+        if "read on" not in text:
+            return True
         screen.keys("PageDown")
-        time.sleep(0.2)
+        return False
+
+    screen.until(read)
 
 
 def approve(screen, place):

@@ -16,7 +16,7 @@ from tests.e2e.place import living
 
 @pytest.fixture
 def place(tmp_path):
-    with living(tmp_path, "twin-worker") as made:
+    with living(tmp_path, "twin") as made:
         made.leak()
         yield made
 

@@ -19,7 +19,7 @@ NEEDS_TWO = "[approvals]\nmedium = 2\n"  # to end a process is of medium risk
 
 @pytest.fixture
 def place(tmp_path):
-    place = Place(tmp_path, "two-people")
+    place = Place(tmp_path, "two")
     site = place.site
     hub = demo.HUB_TOML.format(mode="live", engine="playbook", url="", model="")
     agent = demo.AGENT_TOML.format(mode="live", hog=place.name, limit=demo.LIMIT)
