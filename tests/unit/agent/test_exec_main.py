@@ -27,6 +27,7 @@ from tests.unit.agent.gate import HOST, Log, nonce, plan, report, statement
 from tests.unit.trust.keys import SoftKey
 
 WAIT_S = 20
+SLEEP = f"29.{os.getpid() % 1000:03}"  # seconds: a word that hardly any other run has
 
 
 @pytest.fixture(scope="module")
@@ -244,18 +245,18 @@ def wait_until(holds):
 def test_what_runs_is_ended_when_the_agent(node, policy, how):
     about = now_report(policy)
     agent = node.start()
-    agent.order(node.bundle(about, ["sleep 29.75"]), about)
+    agent.order(node.bundle(about, [f"sleep {SLEEP}"]), about)
     assert agent.hear().admission.admitted
     agent.go_on()
     assert agent.hear().result.outcome is Outcome.RUNNING
     agent.go_on()
-    wait_until(lambda: running(["/usr/bin/sleep", "29.75"]))
+    wait_until(lambda: running(["/usr/bin/sleep", SLEEP]))
     if how == "leaves":
         agent.sock.close()
     else:
         agent.go_on()
     assert node.children[0].wait(WAIT_S) == 1
-    assert not running(["/usr/bin/sleep", "29.75"])
+    assert not running(["/usr/bin/sleep", SLEEP])
     with Store(node.folder / exec_main.STORE) as store:
         assert store.interrupted() == ()
 
@@ -263,14 +264,14 @@ def test_what_runs_is_ended_when_the_agent(node, policy, how):
 def test_what_runs_is_ended_when_it_is_killed_itself(node, policy):
     about = now_report(policy)
     agent = node.start()
-    bundle = node.bundle(about, ["sleep 29.5"])
+    bundle = node.bundle(about, [f"sleep {SLEEP}"])
     agent.order(bundle, about)
     for _ in range(2):
         agent.hear()
         agent.go_on()
-    wait_until(lambda: running(["/usr/bin/sleep", "29.5"]))
+    wait_until(lambda: running(["/usr/bin/sleep", SLEEP]))
     node.children[0].send_signal(signal.SIGKILL)
-    wait_until(lambda: not running(["/usr/bin/sleep", "29.5"]))
+    wait_until(lambda: not running(["/usr/bin/sleep", SLEEP]))
     with pytest.raises(errors.PeerError):
         agent.hear()
     # The plan that was cut does not stand in the way of the next one, and is not taken up again.

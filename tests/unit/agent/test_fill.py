@@ -13,6 +13,7 @@ from sentinel.errors import NodeError
 from sentinel.policy import grammar, rules, validate
 
 POLICY = rules.load(examples=False)
+SECONDS = f"8{os.getpid():07}"  # to sleep: a word that only a process of this run has
 
 
 @pytest.fixture
@@ -107,21 +108,21 @@ async def test_a_file_system_that_hangs_does_not_stop_the_node(folder, monkeypat
 @pytest.fixture
 def sleeper():
     """A process that pgrep finds by a number no other has."""
-    with subprocess.Popen(["sleep", "86391"]) as child:
+    with subprocess.Popen(["sleep", SECONDS]) as child:
         yield child
         child.kill()
 
 
 async def test_pids_stand_where_pgrep_stood(sleeper):
     facts = validate.Facts(pids=frozenset({sleeper.pid}), captured=True)
-    argvs, _ = await filled("kill -TERM $(pgrep -f 86391)", facts)
+    argvs, _ = await filled(f"kill -TERM $(pgrep -f {SECONDS})", facts)
     assert argvs == [("kill", "-TERM", str(sleeper.pid))]
 
 
 async def test_a_found_process_that_was_not_captured_refuses(sleeper):
     facts = validate.Facts(pids=frozenset({1234}), captured=True)
     with pytest.raises(NodeError, match=f"{sleeper.pid} is not a process that this incident"):
-        await filled("kill -TERM $(pgrep -f 86391)", facts)
+        await filled(f"kill -TERM $(pgrep -f {SECONDS})", facts)
 
 
 async def test_no_process_found_is_no_command():
@@ -131,4 +132,4 @@ async def test_no_process_found_is_no_command():
 
 async def test_what_prints_no_pid_is_refused(sleeper):
     with pytest.raises(NodeError, match="which is no pid"):
-        await filled("ps -fp $(pgrep -a -f 86391)")
+        await filled(f"ps -fp $(pgrep -a -f {SECONDS})")
