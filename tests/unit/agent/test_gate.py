@@ -106,12 +106,17 @@ def test_a_report_is_not_told_otherwise_later(world, executor):
     assert check(gate.admit_handed(second, other, executor, NOW)) == "report.changed"
 
 
+def approved(tmp_path, executor, about, command):
+    """The bundle of a plan about another report, signed by the people whom that gate knows."""
+    with Store(tmp_path / "other.db") as store:
+        world = World(store, about=about)
+        world.people = executor.verifier.__self__
+        return world.of(plan(about, (command,)))
+
+
 def test_a_process_is_not_given_another_name(tmp_path, executor, sleeper):
     lie = about(sleeper, "harmless")
-    with Store(tmp_path / "other.db") as store:
-        world = World(store, about=lie)
-        world.people = executor_people(executor)
-        bundle = world.of(plan(lie, (f"kill -TERM {sleeper.pid}",)))
+    bundle = approved(tmp_path, executor, lie, f"kill -TERM {sleeper.pid}")
     outcome = gate.admit_handed(bundle, lie, executor, NOW)
     assert check(outcome) == "report.process"
     assert "sleep, the report says harmless" in outcome.reason
@@ -119,24 +124,13 @@ def test_a_process_is_not_given_another_name(tmp_path, executor, sleeper):
 
 def test_the_name_that_the_kernel_knows_is_admitted(tmp_path, executor, sleeper):
     truth = about(sleeper, "sleep")
-    with Store(tmp_path / "other.db") as store:
-        world = World(store, about=truth)
-        world.people = executor_people(executor)
-        bundle = world.of(plan(truth, (f"kill -TERM {sleeper.pid}",)))
+    bundle = approved(tmp_path, executor, truth, f"kill -TERM {sleeper.pid}")
     assert check(gate.admit_handed(bundle, truth, executor, NOW)) == "admitted"
-
-
-def executor_people(executor):
-    """The people whom that gate knows."""
-    return executor.verifier.__self__
 
 
 def test_a_process_that_the_plan_does_not_name_is_not_asked_about(tmp_path, executor, sleeper):
     lie = about(sleeper, "harmless")
-    with Store(tmp_path / "other.db") as store:
-        world = World(store, about=lie)
-        world.people = executor_people(executor)
-        bundle = world.of(plan(lie, ("echo hello",)))
+    bundle = approved(tmp_path, executor, lie, "echo hello")
     assert check(gate.admit_handed(bundle, lie, executor, NOW)) == "admitted"
 
 
