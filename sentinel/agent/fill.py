@@ -16,7 +16,9 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 import msgspec
@@ -112,10 +114,24 @@ def names(glob: str) -> list[str]:
 
 
 async def _in_time(look: Callable[[], _R]) -> _R:
-    """Look at the file system in a thread: one that hangs must not stop the node."""
+    """Look at the file system in a thread: one that hangs must not stop the node.
+
+    In a thread of its own, because a program waits at its end for those of a pool: sentinel-exec would
+    hang with them, and with it the store that the next plan needs.
+    """
+    answer: Future[_R] = Future()
+
+    def work() -> None:
+        answer.set_running_or_notify_cancel()
+        try:
+            answer.set_result(look())
+        except (NodeError, OSError) as error:
+            answer.set_exception(error)
+
+    Thread(target=work, name="look", daemon=True).start()
     try:
         async with asyncio.timeout(LOOK_S):
-            return await asyncio.to_thread(look)
+            return await asyncio.wrap_future(answer)
     except TimeoutError:
         raise NodeError(f"the file system did not answer within {LOOK_S:.0f} s") from None
 
