@@ -28,6 +28,8 @@ FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
 HELLO_TIMEOUT_S = 15.0
 
+_CLOSED = "the hub closed the stream"
+
 Stream = grpc.aio.StreamStreamCall
 
 
@@ -62,7 +64,6 @@ class Link:
         while True:
             try:
                 await self._connection()
-                delay, said = FIRST_RETRY_S, ""
             except errors.SentinelError as error:
                 # Before Python 3.13 a task group that ends by an error forgets that its task is to end.
                 if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -80,7 +81,7 @@ class Link:
             delay = min(delay * 2, LAST_RETRY_S)
 
     async def _connection(self) -> None:
-        """Attach once and serve the stream until it ends."""
+        """Attach once and serve the stream until it ends, which is always by an error."""
         credentials = self._node.credentials()
         address = self._address or credentials.address.hub
         async with rpc.channel(address, credentials.authority, credentials.pair) as channel:
@@ -134,17 +135,18 @@ class Link:
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                outbox = tasks.create_task(self._send_outbox(say, window))
-                beat = tasks.create_task(self._send_heartbeats(say, hello.heartbeat_s))
+                tasks.create_task(self._send_outbox(say, window))
+                tasks.create_task(self._send_heartbeats(say, hello.heartbeat_s))
                 await self._receive(stream, window)
-                outbox.cancel()
-                beat.cancel()
+                # By an error, because a group that ends in peace cancels this task where one of its own
+                # fails just then, and before Python 3.13 for good: `run` would take it for its end.
+                raise errors.PeerError(_CLOSED)
         except ExceptionGroup as group:
             # What the hub says may be garbage, and the disk may be full: this connection ends for it,
             # the agent does not.
             fault = errors.first(group)
             if isinstance(fault, asyncio.InvalidStateError):
-                raise errors.PeerError("the stream to the hub was closed") from None
+                raise errors.PeerError(_CLOSED) from None
             raise fault from None
 
     async def _send_outbox(

@@ -120,6 +120,10 @@ async def silence(hub, context):
     return
 
 
+async def a_clean_end(hub, context):
+    await context.write(wire.encode(HELLO))
+
+
 async def a_receipt_for_nothing(hub, context):
     await context.write(wire.encode(HELLO))
     for _ in range(100):
@@ -131,7 +135,7 @@ async def an_error(hub, context):
     await context.abort(grpc.StatusCode.PERMISSION_DENIED, "revoked\njoin again")
 
 
-@pytest.mark.parametrize("script", [garbage, silence, a_receipt_for_nothing, an_error])
+@pytest.mark.parametrize("script", [garbage, silence, a_clean_end, a_receipt_for_nothing, an_error])
 async def test_a_bad_hub_ends_the_connection_and_never_the_agent(tmp_path, fast, script):
     async with linked(tmp_path, script) as (hub, store, _, running):
         store.put(letter(1))
