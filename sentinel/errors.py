@@ -132,6 +132,11 @@ def _escape(char: str) -> str:
     )
 
 
+def in_one_line(error: SentinelError) -> str:
+    """Return what is wrong and the remedy, if there is one; not escaped yet."""
+    return f"{error.what}; {error.hint}" if error.hint else error.what
+
+
 def render(error: SentinelError, program: str) -> str:
     """Return what a person reads on standard error: `program: what`, then the remedy."""
     lines = [f"{program}: {printable(error.what)}"]

@@ -31,7 +31,7 @@ from sentinel.domain import (
     Statement,
     Verdict,
 )
-from sentinel.errors import ConfigError, SignatureError, WireError, printable
+from sentinel.errors import ConfigError, SignatureError, WireError, in_one_line, printable
 from sentinel.policy import approvals, limits, validate
 from sentinel.policy.rules import Policy
 from sentinel.policy.validate import Facts
@@ -174,9 +174,9 @@ def who_signed(bundle: Bundle, node: Node, now_ms: int) -> frozenset[str]:
     try:
         people = node.verifier(bundle.statement.encode(), bundle.signatures, now_ms)
     except SignatureError as error:
-        raise _Stop(error.check, f"{error.what}; {error.hint}".strip("; ")) from None
+        raise _Stop(error.check, in_one_line(error)) from None
     except ConfigError as error:
-        raise _Stop("signatures.nobody", f"{error.what}; {error.hint}".strip("; ")) from None
+        raise _Stop("signatures.nobody", in_one_line(error)) from None
     if len(people) < len(bundle.signatures):
         raise _Stop(
             "signature.person-twice", f"{len(bundle.signatures)} signatures by {len(people)} people"
@@ -283,7 +283,7 @@ def in_the_log(bundle: Bundle, node: Node) -> None:
     try:
         seen = witness.follow(log.checkpoint, log.growth, node.log_key, node.store, now=False)
     except SignatureError as error:
-        raise _Stop(error.check, f"{error.what}; {error.hint}".strip("; ")) from None
+        raise _Stop(error.check, in_one_line(error)) from None
     try:
         data = log.record.encode()
         record = canonical.decode(LogRecord, data, limit=RECORD_BYTES)

@@ -305,7 +305,7 @@ class Agent:
     def _alarm(self, error: errors.SignatureError, shown: str) -> None:
         """Keep the alarm with the letter that tells of it: from now on nothing runs here."""
         with self._store.transaction():
-            self._store.raise_alarm(error.check, f"{error.what}; {error.hint}")
+            self._store.raise_alarm(error.check, errors.in_one_line(error))
             self._put(
                 alarm=protocol.Alarm(
                     check=error.check,
@@ -345,7 +345,8 @@ class Agent:
                     await self._make_ready()  # it loads while this one runs
                 await self._follow(asked, link)
         except (errors.NodeError, errors.PeerError) as error:
-            log.error("%s (%s)", error.what, error.hint, extra={"action": "exec_failed"})
+            said = errors.printable(errors.in_one_line(error))
+            log.error("%s", said, extra={"action": "exec_failed"})
             if not self._store.executing(asked.plan.incident):
                 self._refuse(asked.bundle, Refused(check="exec.failed", reason=error.what))
             self._cut_short()

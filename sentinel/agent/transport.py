@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -52,6 +54,8 @@ class Link:
         self._node = node
         self._address = address
         self._fresh = asyncio.Event()  # there may be something new in the outbox
+        self._attached_s = math.inf  # when the hub said Hello, of time.monotonic()
+        self._skewed = False
         self.connected = False
 
     def nudge(self) -> None:
@@ -62,17 +66,20 @@ class Link:
         """Keep the stream up until cancelled. What is wrong is logged once per kind of failure."""
         delay, said = FIRST_RETRY_S, ""
         while True:
+            self._attached_s = math.inf
             try:
                 await self._connection()
             except errors.SentinelError as error:
                 # Before Python 3.13 a task group that ends by an error forgets that its task is to end.
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise asyncio.CancelledError from None
+                # After a stream that has lasted, this is a new failure, not one more of the same.
+                if time.monotonic() - self._attached_s > LAST_RETRY_S:
+                    delay, said = FIRST_RETRY_S, ""
                 if error.what != said:
                     log.warning(
-                        "hub not reached: %s (%s)",
-                        errors.printable(error.what),
-                        errors.printable(error.hint),
+                        "hub not reached: %s",
+                        errors.printable(errors.in_one_line(error)),
                         extra={"action": "hub_unreachable"},
                     )
                 said = error.what
@@ -107,15 +114,8 @@ class Link:
         if answer is None or answer.hello is None:
             raise errors.PeerError("the hub ended the stream without a Hello")
         self.connected = True
-        ahead_ms = process.now_ms() - answer.hello.now_ms
-        if abs(ahead_ms) > protocol.SKEW_MS // 2:
-            log.warning(
-                "this host's clock is %s %s the hub's: decisions are refused as too early or too late; set it"
-                " (timedatectl set-ntp true)",
-                human.duration(abs(ahead_ms)),
-                "ahead of" if ahead_ms > 0 else "behind",
-                extra={"action": "clock_skew"},
-            )
+        self._attached_s = time.monotonic()
+        self._compare_clocks(process.now_ms() - answer.hello.now_ms)
         log.info(
             "attached to %s (site %s)",
             errors.printable(answer.hello.version),
@@ -123,6 +123,19 @@ class Link:
             extra={"action": "attached"},
         )
         return answer.hello
+
+    def _compare_clocks(self, ahead_ms: int) -> None:
+        """Log that the clocks differ, once until they have agreed again."""
+        skewed = abs(ahead_ms) > protocol.SKEW_MS // 2
+        if skewed and not self._skewed:
+            log.warning(
+                "this host's clock is %s %s the hub's: decisions are refused as too early or too late; set it"
+                " (timedatectl set-ntp true)",
+                human.duration(abs(ahead_ms)),
+                "ahead of" if ahead_ms > 0 else "behind",
+                extra={"action": "clock_skew"},
+            )
+        self._skewed = skewed
 
     async def _serve(self, stream: Stream[bytes, bytes], hello: protocol.Hello) -> None:
         """Run reader, outbox and heartbeat until the first of them ends; one lock, one writer."""
@@ -146,7 +159,7 @@ class Link:
             # the agent does not.
             fault = errors.first(group)
             if isinstance(fault, asyncio.InvalidStateError):
-                raise errors.PeerError(_CLOSED) from None
+                fault = await _ended(stream)
             raise fault from None
 
     async def _send_outbox(
@@ -196,6 +209,15 @@ class Link:
 
 async def _say(stream: Stream[bytes, bytes], message: protocol.AgentMessage) -> None:
     await stream.write(wire.encode(message))
+
+
+async def _ended(stream: Stream[bytes, bytes]) -> Exception:
+    """Return why a stream has ended to which a task of ours wrote after its end."""
+    code = await stream.code()
+    if code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
+        return errors.PeerError(_CLOSED)
+    none = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(code, none, none, await stream.details())
 
 
 async def _hear(stream: Stream[bytes, bytes]) -> protocol.HubMessage | None:

@@ -63,7 +63,7 @@ class Session:
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
-            self.cut("it does not read")
+            self.cut(f"{self.host} does not read what it is sent")
 
     def cut(self, why: str) -> None:
         """End the stream soon, and tell the node why."""
@@ -231,7 +231,7 @@ class AgentDoor:
             revoked = await self._store.revoked()
             for session in list(self.sessions.values()):
                 if session.serial in revoked:
-                    session.cut("its certificate was revoked")
+                    session.cut(f"the certificate of {session.host} was revoked")
 
     async def close(self) -> None:
         """Cut every stream: the hub stops, and the nodes will come back."""

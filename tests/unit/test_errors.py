@@ -19,6 +19,12 @@ def test_an_error_says_what_and_the_remedy():
     )
 
 
+def test_an_error_in_one_line_has_its_remedy_if_it_has_one():
+    error = errors.ConfigError("port is 'x'", hint="write a number")
+    assert errors.in_one_line(error) == "port is 'x'; write a number"
+    assert errors.in_one_line(errors.PeerError("it was revoked")) == "it was revoked"
+
+
 def test_what_could_act_on_a_terminal_is_shown_escaped():
     assert errors.printable("a\x1b[31mb\r\n\u202ec\u200b\x9b\U000e0041") == (
         "a\\x1b[31mb\\r\\n\\u202ec\\u200b\\x9b\\U000e0041"

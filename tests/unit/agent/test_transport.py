@@ -8,6 +8,7 @@ import socket
 
 import grpc
 import grpc.aio
+import msgspec
 import pytest
 
 from sentinel import process, protocol, rpc, wire
@@ -142,6 +143,50 @@ async def test_a_bad_hub_ends_the_connection_and_never_the_agent(tmp_path, fast,
         await until(lambda: hub.attached >= 3)
         assert not running.done()
         assert store.waiting() == 1
+
+
+async def revoked(hub, context):
+    await context.write(wire.encode(HELLO))
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the certificate was revoked")
+
+
+def warnings(caplog, action):
+    return [each.getMessage() for each in caplog.records if each.action == action]
+
+
+async def test_a_failure_is_said_once_and_without_a_remedy_has_no_empty_place_for_one(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(transport, "FIRST_RETRY_S", 0.01)
+    async with linked(tmp_path, revoked) as (hub, _, _, _):
+        await until(lambda: hub.attached >= 4)
+    said = ["hub not reached: the certificate was revoked"]
+    assert warnings(caplog, "hub_unreachable") == said
+
+
+async def test_a_failure_after_a_stream_that_lasted_is_said_again_and_tried_again_at_once(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(transport, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(transport, "LAST_RETRY_S", 0.0)  # any stream lasts longer than this
+    async with linked(tmp_path, revoked) as (hub, _, _, _):
+        await until(lambda: hub.attached >= 3)
+    assert len(warnings(caplog, "hub_unreachable")) >= 2
+
+
+async def test_a_clock_that_is_wrong_is_said_once_until_it_has_been_right(
+    tmp_path, fast, monkeypatch, caplog
+):
+    clocks = iter([1, 1, None, 1, 1])
+
+    async def script(hub, context):
+        now_ms = next(clocks, 1) or process.now_ms()
+        hello = msgspec.structs.replace(HELLO.hello, now_ms=now_ms)
+        await context.write(wire.encode(HubMessage(hello=hello)))
+
+    async with linked(tmp_path, script) as (hub, _, _, _):
+        await until(lambda: hub.attached >= 6)
+    assert len(warnings(caplog, "clock_skew")) == 2
 
 
 async def test_a_letter_leaves_the_outbox_only_on_its_receipt(tmp_path, fast):
