@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -179,18 +180,23 @@ class OperatorDoor:
     def _watcher(self, permit: Permit) -> Callable[[bytes, rpc.Context], Awaitable[None]]:
         async def watch(data: bytes, context: rpc.Context) -> None:
             try:
-                who = await self._who("Watch", permit, context)
+                await self._who("Watch", permit, context)
                 request = wire.decode(
                     protocol.WatchRequest, data, limit=protocol.AGENT_MESSAGE_BYTES
                 )
+                who = partial(self._who, "Watch", permit, context)
                 await self._stream(request.since, who, context)
             except errors.SentinelError as error:
                 await rpc.abort(context, error)
 
         return watch
 
-    async def _stream(self, since: int, who: Who, context: rpc.Context) -> None:
+    async def _stream(
+        self, since: int, who: Callable[[], Awaitable[Who]], context: rpc.Context
+    ) -> None:
         """Write what changed after `since`, then each change; the status after changes and now and then.
+
+        `who` is asked again for each status: whoever may no longer watch sees no more from then on.
 
         A watcher that does not read blocks only itself: gRPC's flow control holds this coroutine in
         `write`, and what it misses meanwhile is read from the store when it comes back.
@@ -198,8 +204,6 @@ class OperatorDoor:
         loop = asyncio.get_running_loop()
         told, stale = loop.time() - SIGN_OF_LIFE_S, True
         while True:
-            if self._clock() >= who.until_ms:
-                raise errors.LoginError("the session is over", hint="log in again")
             changed = await self._store.changes(since=since, limit=WATCH_PAGE)
             for summary in changed:
                 since = max(since, summary.revision)
@@ -207,7 +211,7 @@ class OperatorDoor:
             stale = stale or bool(changed)
             due = told + (STATUS_S if stale else SIGN_OF_LIFE_S) - loop.time()
             if due <= 0:
-                status = await self._get_status(protocol.StatusRequest(), who)
+                status = await self._get_status(protocol.StatusRequest(), await who())
                 await context.write(wire.encode(protocol.Update(revision=since, status=status)))
                 told, stale, due = loop.time(), False, SIGN_OF_LIFE_S
             if len(changed) < WATCH_PAGE:

@@ -40,7 +40,6 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     person: Person
     operators: Operators
-    until_ms: int
 
     def decides_for(self, host: str) -> None:
         """Raise PeerError unless this person may decide for `host`."""
@@ -152,7 +151,6 @@ class Sessions:
             name=caller.name,
             person=self._person(caller.name),
             operators=self._people.now(),
-            until_ms=session.until_ms,
         )
 
     def _person(self, name: str) -> Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -159,6 +160,27 @@ async def test_a_watch_that_began_in_the_session_before_does_not_end_the_new_one
         await anext(client.watch(0))
     assert client._session is None
     await client.close()
+
+
+async def to_the_end(updates):
+    async for _ in updates:
+        pass
+
+
+async def test_who_is_struck_off_while_watching_sees_no_more(site):
+    file = site.states["hub"] / "operators.toml"
+    good, draft = file.read_text(), site.folder / "draft.toml"
+    draft.write_text(good.replace('[people."vera"]\nrole = "viewer"\n', ""))
+    client = client_of(site, "vera")
+    updates = client.watch(0)
+    assert (await anext(updates)).status is not None
+    os.replace(draft, file)
+    try:
+        with pytest.raises(errors.PeerError, match="vera is nobody at this hub"):
+            await asyncio.wait_for(to_the_end(updates), 20)
+    finally:
+        file.write_text(good)
+        await client.close()
 
 
 # ---------------------------------------------------------------- wrong inputs, each with its remedy
