@@ -77,8 +77,7 @@ def run_show(args: argparse.Namespace) -> int:
 
     async def rows(store: Store, _: HubSettings) -> list[Row]:
         if args.incident is not None:
-            incident = (await store.dossiers.dossier(args.incident)).incident
-            return await store.log.of_incident(incident)
+            return await store.log.of_incident((await store.case(args.incident)).id)
         end = (await store.log.end()).size
         pages = store.log.pages(max(0, end - args.last), end)
         return [Row(*row) async for page in pages for row in page]

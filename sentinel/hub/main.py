@@ -215,7 +215,7 @@ class Hub:
             self._status,
             process.now_ms,
             self._agents.dispatch,
-            settings.approvals,
+            settings,
         )
         self._pipeline = Pipeline(
             store,

@@ -18,7 +18,7 @@ import grpc
 import msgspec
 
 from sentinel import errors, protocol, rpc, wire
-from sentinel.config import ApprovalSettings
+from sentinel.config import HubSettings
 from sentinel.domain import Host, Incident, Mode, Value
 from sentinel.hub import access, approve
 from sentinel.hub.cases import in_time
@@ -47,7 +47,7 @@ class OperatorDoor:
         status: Callable[[str], Awaitable[protocol.HubStatus]],
         clock: Callable[[], int],
         decided: Callable[[Host], Awaitable[None]],
-        approvals: ApprovalSettings,
+        settings: HubSettings,
     ) -> None:
         """`status(operator)` describes the hub; `decided(host)` nudges the node's stream."""
         self._store = store
@@ -55,7 +55,7 @@ class OperatorDoor:
         self._status = status
         self._clock = clock
         self._decided = decided
-        self._approvals = approvals
+        self._settings = settings
         self._answers: dict[str, Answer] = {
             "Status": self._get_status,
             "List": self._list,
@@ -140,9 +140,10 @@ class OperatorDoor:
 
     async def _decide(self, request: protocol.DecideRequest, who: Who) -> Value:
         await self._in_scope(request.incident, who)
-        status = await self._status(who.name)
         rules = approve.Rules(
-            hub_mode=status.mode, signers=self._sessions.signers, approvals=self._approvals
+            hub_mode=self._settings.mode,
+            signers=self._sessions.signers,
+            approvals=self._settings.approvals,
         )
         incident = await approve.decide(self._store, who.name, request, self._clock(), rules)
         await self._decided(Host(incident.summary.host))
@@ -158,13 +159,13 @@ class OperatorDoor:
 
     async def _in_scope(self, incident: str, who: Who) -> None:
         """Raise PeerError unless `who` may decide for the incident's host, which never changes."""
-        who.decides_for((await self._store.incident(incident)).summary.host)
+        who.decides_for((await self._store.case(incident)).host)
 
     def _shown(self, incident: Incident) -> Incident:
         """Return the incident with how many people must sign a live approval of its plan."""
         if incident.judgement is None:
             return incident
-        _, people = needed(incident.judgement, Mode.LIVE, self._approvals)
+        _, people = needed(incident.judgement, Mode.LIVE, self._settings.approvals)
         begun = in_time(incident.pending, self._clock())
         return msgspec.structs.replace(incident, people_needed=people, pending=begun)
 

@@ -56,8 +56,6 @@ POLL_S = 1.0  # how soon another process's changes are seen where nothing notifi
 SIGN_MS = 60_000  # a node's mere sign of life is written no more often than this
 SIGNS = frozenset({"last_seen_ms", "clock_skew_ms"})
 
-_SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
-
 
 class AgentNote(TypedDict, total=False):
     """What may be noted of a node; the fields of domain.AgentStatus."""
@@ -259,7 +257,7 @@ class Store:
     async def changes(self, *, since: int, limit: int) -> tuple[Summary, ...]:
         """Return the incidents that changed after `since`, in the order of their last change."""
         query = (
-            sa.select(*_SUMMARY)
+            sa.select(*persist_list.SUMMARY)
             .where(INCIDENT.c.revision > since)
             .order_by(INCIDENT.c.revision)
             .limit(limit)
@@ -275,11 +273,12 @@ class Store:
         """
         async with self._read() as connection:
             reader = Reader(connection)
-            case = await reader.case(name)
-            if case is None:
-                case = await reader.case(await reader.resolve(name))
-            assert case is not None
-            return view(await reader.folder(case))
+            return view(await reader.folder(await reader.named(name)))
+
+    async def case(self, name: str) -> Case:
+        """Return the case of the incident of that name, as `incident` takes it, without its papers."""
+        async with self._read() as connection:
+            return await Reader(connection).named(name)
 
     async def waiting(
         self,

@@ -15,7 +15,7 @@ from sentinel.domain import Summary
 from sentinel.hub.tables import INCIDENT
 from sentinel.protocol import ListRequest, Match, Term
 
-_SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
+SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
 URGENCY = sa.case(
     {severity.value: rank for severity, rank in lifecycle.RANK.items()}, value=INCIDENT.c.severity
 )
@@ -26,7 +26,7 @@ _TURN = sa.case(
 
 def page(request: ListRequest) -> sa.Select[Any]:
     """Return the statement for one page and one row more; a page that ends at a place comes reversed."""
-    query = sa.select(*_SUMMARY).where(*map(_term, request.terms)).limit(request.limit + 1)
+    query = sa.select(*SUMMARY).where(*map(_term, request.terms)).limit(request.limit + 1)
     if request.open_only:
         query = query.where(INCIDENT.c.is_open)
     if request.before is not None:

@@ -19,7 +19,6 @@ from sentinel.hub.tables import AUDIT, AUDIT_NODE, CHECKPOINT, DECISION, HEAD
 
 KEPT = 8  # every eighth level of the tree is stored
 PAGE = 1 << 12  # records, a multiple of the leaves under a stored node
-CHECKPOINTS = 500  # in one page
 
 
 def exact(table: sa.Table) -> list[sa.ColumnElement[Any]]:
@@ -133,13 +132,6 @@ class LogReader:
         async with self._read() as connection:
             rows = (await connection.execute(query)).all()
         return [(row.size, row.note.decode("utf-8", "replace")) for row in rows]
-
-    async def newest_checkpoint(self) -> str | None:
-        """Return the note of the stored checkpoint of the largest size."""
-        query = sa.select(*exact(CHECKPOINT)).order_by(CHECKPOINT.c.size.desc()).limit(1)
-        async with self._read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else row.note.decode("utf-8", "replace")
 
     async def nodes(self, wanted: Iterable[merkle.Subtree]) -> dict[merkle.Subtree, bytes]:
         """Return the stored roots of subtrees of a kept level; what is missing is left out."""

@@ -85,6 +85,12 @@ class Reader:
         """Return the case of that id."""
         return await self._case(_CASE_BY_ID, id=incident)
 
+    async def named(self, name: str) -> Case:
+        """Return the case of that id, or of the one id that begins or ends so (see `resolve`)."""
+        case = await self.case(name) or await self.case(await self.resolve(name))
+        assert case is not None
+        return case
+
     async def resolve(self, name: str) -> str:
         """Return the one id that begins or ends with `name`; OperatorError where that is not one."""
         part = name.strip().lower()

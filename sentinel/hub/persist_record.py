@@ -72,8 +72,7 @@ class RecordReader:
         Raises OperatorError where there is none, or more than one.
         """
         async with self._read() as connection:
-            reader = Reader(connection)
-            incident = name if await reader.case(name) else await reader.resolve(name)
+            incident = (await Reader(connection).named(name)).id
 
             async def rows(table: sa.Table, *order: str) -> list[dict[str, Any]]:
                 query = sa.select(*exact(table)).where(table.c.incident == incident)
