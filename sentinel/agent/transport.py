@@ -217,7 +217,7 @@ async def _ended(stream: Stream[bytes, bytes]) -> Exception:
     if code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
         return errors.PeerError(_CLOSED)
     none = grpc.aio.Metadata()
-    return grpc.aio.AioRpcError(code, none, none, await stream.details())
+    return grpc.aio.AioRpcError(code, none, none, await stream.details(), None)
 
 
 async def _hear(stream: Stream[bytes, bytes]) -> protocol.HubMessage | None:
