@@ -76,8 +76,14 @@ def append(log: Log, body: Body) -> int:
 
 
 def record(row: Row) -> AuditRecord:
-    """Return a stored record as operators see it."""
-    body = msgspec.json.decode(row.body, type=Body)
+    """Return a stored record as operators see it; StoreError where it is none any more."""
+    try:
+        body = msgspec.json.decode(row.body, type=Body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise errors.StoreError(
+            f"record {row.seq} of the audit log does not read",
+            hint="sentinel audit verify names what was tampered with",
+        ) from None
     return AuditRecord(
         seq=row.seq,
         at_ms=body.at_ms,

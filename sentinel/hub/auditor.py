@@ -84,13 +84,20 @@ def run_show(args: argparse.Namespace) -> int:
 
     for row in asyncio.run(_with_store(args, rows)):
         if args.json:
-            sys.stdout.write(row.body.decode() + "\n")
+            sys.stdout.write(row.body.decode("utf-8", "backslashreplace") + "\n")
             continue
-        said = audit.record(row)
-        when = human.date(said.at_ms)
-        line = "\t".join((str(said.seq), when, said.action, said.actor, said.incident))
-        sys.stdout.write(errors.printable(line).replace("\\t", "\t") + "\n")
+        sys.stdout.write(errors.printable(_line(row)).replace("\\t", "\t") + "\n")
     return 0
+
+
+def _line(row: Row) -> str:
+    """Return a record in columns; of one that somebody has damaged, that it is."""
+    try:
+        said = audit.record(row)
+    except errors.StoreError:
+        return f"{row.seq}\tDOES NOT READ: sentinel audit verify names what was tampered with"
+    when = human.date(said.at_ms)
+    return "\t".join((str(said.seq), when, said.action, said.actor, said.incident))
 
 
 def run_export(args: argparse.Namespace) -> int:

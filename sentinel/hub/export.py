@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel import errors
+from sentinel import canonical, errors
 from sentinel.domain import Signature
 from sentinel.hub.persist import Store
+from sentinel.hub.persist_record import DecisionPaper
 from sentinel.trust import checkpoint
 from sentinel.trust.checkpoint import EXPORT, Signer
 from sentinel.trust.signers import DECISION
@@ -102,7 +103,7 @@ async def _decisions(store: Store, folder: Path, size: int) -> list[tuple[int, i
     index = []
     async for paper in store.dossiers.decisions(size):
         (folder / "decisions" / f"{paper.seq}.json").write_bytes(paper.statement)
-        signatures = msgspec.json.decode(paper.signatures, type=tuple[Signature, ...])
+        signatures = _signatures(paper)
         for number, each in enumerate(signatures, 1):
             (folder / "decisions" / f"{paper.seq}.{number}.sig").write_text(each.sshsig)
             index.append((paper.seq, number, errors.printable(each.signer)))
@@ -110,8 +111,20 @@ async def _decisions(store: Store, folder: Path, size: int) -> list[tuple[int, i
             index.append((paper.seq, 0, "-"))
         plan = await store.dossiers.plan(paper.incident, paper.plan)
         if plan is not None:
-            (folder / "plans" / f"{plan.incident}.{plan.revision}.json").write_bytes(plan.body)
+            # Nothing that the database says is part of a path: who owns it chooses no file of ours.
+            name = canonical.digest(plan.body).removeprefix("sha256:")
+            (folder / "plans" / f"{name}.json").write_bytes(plan.body)
     return index
+
+
+def _signatures(paper: DecisionPaper) -> tuple[Signature, ...]:
+    try:
+        return msgspec.json.decode(paper.signatures, type=tuple[Signature, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise errors.StoreError(
+            f"the signatures of decision {paper.seq} do not read",
+            hint="sentinel audit verify and sentinel replay name what was tampered with",
+        ) from None
 
 
 def _sums(folder: Path) -> Iterator[str]:

@@ -188,6 +188,16 @@ def test_show_prints_the_records_of_an_incident(site, capsys):
     assert json.loads(line)["action"] == "later"
 
 
+def test_a_record_that_does_not_read_is_shown_as_that_among_the_others(site, capsys):
+    site.sql("UPDATE audit SET body = x'ff00' WHERE seq = 2")
+    assert site.run("show") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("2\tDOES NOT READ")
+    assert "\treported\t" in lines[0]
+    assert lines[-1].startswith(f"{len(lines)}\t")
+    assert site.run("show", "--json") == 0
+
+
 # ---------------------------------------------------------------- export
 
 
@@ -235,6 +245,20 @@ def test_an_export_that_was_tampered_with_does_not_check(site, spoil, says):
     assert bash(site.out, spoil).returncode == 0
     done = bash(site.out, script_of(site.out))
     assert says in done.stdout + done.stderr
+
+
+def test_a_database_chooses_no_file_that_an_export_writes(site):
+    outside = f"SET incident = '../../outside' WHERE incident = '{site.incident}'"
+    site.sql(f"UPDATE plan {outside}", f"UPDATE decision {outside}")
+    assert site.run("export", site.out) == 0
+    assert not list(site.state.parent.glob("outside*"))
+    assert len(list((site.out / "plans").iterdir())) == 2
+
+
+def test_an_export_of_signatures_that_do_not_read_says_whose(site, capsys):
+    site.sql("UPDATE decision SET signatures = 'x'")
+    assert site.run("export", site.out) == 2
+    assert "the signatures of decision" in capsys.readouterr().err
 
 
 def test_an_export_never_overwrites_a_folder(site, capsys):
