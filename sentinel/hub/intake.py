@@ -62,6 +62,11 @@ async def take(store: Store, host: str, letter: Letter, now_ms: int) -> None:
     await store.write(partial(_take, host=host, letter=letter, now_ms=now_ms))
 
 
+async def forget(store: Store, host: str) -> None:
+    """Forget which letters of `host` were stored long ago: it cannot send those again."""
+    await store.write(partial(UnitOfWork.forget_letters, host=host))
+
+
 async def _take(work: UnitOfWork, host: str, letter: Letter, now_ms: int) -> None:
     if not await work.first_sight(host, letter.id, now_ms):
         return

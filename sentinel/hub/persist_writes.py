@@ -50,6 +50,7 @@ from sentinel.hub.tables import (
 )
 
 NOTIFY_CHANNEL = "sentinel"
+LETTERS_KEPT = 1024  # ids of a host's newest letters; see `forget_letters`
 
 _LETTER = {c.name: sa.bindparam(c.name, type_=c.type) for c in LETTER_SEEN.c}
 _FIRST_SIGHT = (
@@ -253,6 +254,24 @@ class UnitOfWork(Reader):
         """Note that a host's letter is stored; False where it was before."""
         values = {"host": host, "letter": letter, "seen_ms": now_ms}
         return (await self._connection.execute(_FIRST_SIGHT, values)).first() is not None
+
+    async def forget_letters(self, host: str) -> None:
+        """Forget the ids of all letters of a host but the newest.
+
+        A letter comes again only while the node has no receipt for it. The node sends in order, and has
+        64 on their way at the most: so it can only be one of the last 64 that are stored.
+        """
+        oldest = (
+            sa.select(LETTER_SEEN.c.seen_ms)
+            .where(LETTER_SEEN.c.host == host)
+            .order_by(LETTER_SEEN.c.seen_ms.desc())
+            .offset(LETTERS_KEPT - 1)
+            .limit(1)
+            .scalar_subquery()
+        )
+        await self._connection.execute(
+            sa.delete(LETTER_SEEN).where(LETTER_SEEN.c.host == host, LETTER_SEEN.c.seen_ms < oldest)
+        )
 
     async def add_report(self, report: Report, body: bytes, incident: str, seq: int) -> None:
         """Add a report's exact bytes under its incident and audit record."""

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 QUEUE = 64
 POLL_S = 5.0
 REVOKED_S = 0.5  # a revoked node is cut within
+FORGET_EVERY = 512  # letters of a stream: so often, and with its first, old ones are forgotten
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,7 @@ class Session:
         self.shown = ""  # the last checkpoint pushed on this stream
         self.lock = asyncio.Lock()  # checkpoints are pushed in the order in which they were made
         self.refused = 0
+        self.letters = 0
         self.ended = asyncio.Event()
         self.why = ""
 
@@ -228,7 +230,12 @@ class AgentDoor:
         """Cut the streams of revoked certificates; new calls are refused by the access table."""
         while True:
             await asyncio.sleep(REVOKED_S)
-            revoked = await self._store.revoked()
+            try:
+                revoked = await self._store.revoked()
+            except errors.StoreError as error:
+                # The streams end by themselves where the database stays away; the hub does not.
+                log.warning("%s", error.what, extra={"action": "store_unreachable"})
+                continue
             for session in list(self.sessions.values()):
                 if session.serial in revoked:
                     session.cut(f"the certificate of {session.host} was revoked")
@@ -280,7 +287,10 @@ class AgentDoor:
             self._seen(session, message.heartbeat.seen)
             await self._show(session)
         elif message.letter is not None:
+            session.letters += 1
             try:
+                if session.letters % FORGET_EVERY == 1:
+                    await intake.forget(self._store, session.host)
                 await intake.take(self._store, session.host, message.letter, now_ms)
                 session.push(_receipt(message.letter.id, ""))
             except errors.StoreError:
