@@ -25,8 +25,8 @@ T = TypeVar("T")
 def run_verify(args: argparse.Namespace) -> int:
     """Check the log; exit status 1 where something does not hold."""
     key = _key(args)
-    start = _checkpoint(args.start, key) if args.start else None
-    known = [_checkpoint(path, key) for path in args.against]
+    start = notary.kept(args.start, key) if args.start else None
+    known = [notary.kept(path, key) for path in args.against]
     newest = notary.newest(args.state, key)
     known += [newest] if newest is not None else []
 
@@ -62,14 +62,6 @@ def _key(args: argparse.Namespace) -> Key | None:
     if args.key is None and not path.exists():
         return None
     return checkpoint.parse_key(config.read(path), str(path))
-
-
-def _checkpoint(path: Path, key: Key | None) -> Checkpoint:
-    note = config.read(path)
-    try:
-        return checkpoint.verify(note, key) if key else checkpoint.parse(note)
-    except errors.SignatureError as error:
-        raise errors.ConfigError(f"{path}: {error.what}", hint=error.hint) from None
 
 
 def run_show(args: argparse.Namespace) -> int:

@@ -43,8 +43,11 @@ def signer(state: Path, site: str) -> checkpoint.Signer:
 def newest(state: Path, key: checkpoint.Key | None) -> Checkpoint | None:
     """Return the checkpoint kept in the state directory; ConfigError where it is not `key`'s."""
     path = state / NEWEST
-    if not path.exists():
-        return None
+    return kept(path, key) if path.exists() else None
+
+
+def kept(path: Path, key: checkpoint.Key | None) -> Checkpoint:
+    """Return the checkpoint in the file at `path`; ConfigError where it is not `key`'s."""
     note = config.read(path)
     try:
         return checkpoint.verify(note, key) if key else checkpoint.parse(note)

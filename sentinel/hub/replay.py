@@ -8,14 +8,12 @@ signed those very bytes, and nothing but what was allowed ran. It ends at the fi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Protocol
 
 import msgspec
 
 from sentinel import canonical, errors, merkle
 from sentinel.domain import (
     CommandResult,
-    Context,
     Outcome,
     Plan,
     PlanJudgement,
@@ -27,6 +25,7 @@ from sentinel.domain import (
 from sentinel.hub import approve, audit
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_record import DecisionPaper, Dossier, PlanPaper
+from sentinel.hub.pipeline import Policy
 from sentinel.trust import signers
 from sentinel.trust.signers import Signers
 
@@ -38,18 +37,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Judge(Protocol):
-    """Stage 5, as the hub runs it."""
-
-    @property
-    def digest(self) -> str:
-        """The digest of the rules."""
-
-    def judge(self, plan: Plan, context: Context) -> PlanJudgement:
-        """Return the verdict on every command of `plan`."""
-
-
-async def steps(store: Store, dossier: Dossier, judge: Judge, known: Signers) -> list[Step]:
+async def steps(store: Store, dossier: Dossier, judge: Policy, known: Signers) -> list[Step]:
     """Return what was derived again, up to the first difference; at least one step."""
     done: list[Step] = []
     bodies: dict[int, audit.Body] = {}
@@ -84,7 +72,7 @@ async def _records(
 
 
 def _papers(
-    dossier: Dossier, bodies: dict[int, audit.Body], judge: Judge, known: Signers
+    dossier: Dossier, bodies: dict[int, audit.Body], judge: Policy, known: Signers
 ) -> Iterator[Step]:
     for event, (digest, body) in dossier.reports.items():
         yield _is(f"report of {event}", digest, canonical.digest(body))
@@ -114,7 +102,7 @@ def _logged(what: str, digest: str, fact: str, bodies: dict[int, audit.Body]) ->
 
 
 def _plan(
-    paper: PlanPaper, dossier: Dossier, bodies: dict[int, audit.Body], judge: Judge
+    paper: PlanPaper, dossier: Dossier, bodies: dict[int, audit.Body], judge: Policy
 ) -> Iterator[Step]:
     what = f"plan revision {paper.revision}"
     yield _is(what, paper.digest, canonical.digest(paper.body))

@@ -121,7 +121,7 @@ class Sessions:
                     hint="log in with the identity folder that this hub made for you",
                 )
         signers.person(data, request.signature, self.signers, signers.LOGIN, now_ms)
-        person = self._person(caller.name)
+        person = self._person(caller.name, self._people.now())
         token = secrets.token_hex(16)
         until_ms = min(now_ms + self._life_ms, caller.expires_ms)
         _add(self._sessions, token, _Open(caller.serial, until_ms), OPEN_SESSIONS, now_ms)
@@ -147,14 +147,13 @@ class Sessions:
                 f"{caller.name} has no key any more to log in with",
                 hint=f"{self._known.path} on the hub has to name one",
             )
+        operators = self._people.now()  # once: the file may be another a moment later
         return Who(
-            name=caller.name,
-            person=self._person(caller.name),
-            operators=self._people.now(),
+            name=caller.name, person=self._person(caller.name, operators), operators=operators
         )
 
-    def _person(self, name: str) -> Person:
-        person = self._people.now().people.get(name)
+    def _person(self, name: str, operators: Operators) -> Person:
+        person = operators.people.get(name)
         if person is None:
             raise errors.PeerError(
                 f"{name} is nobody at this hub",
