@@ -14,11 +14,11 @@ from sentinel.agent.store import (
     CLEARED_KEPT,
     REFUSED_KEPT,
     USES_KEPT_MS,
-    VERSION,
     Interrupted,
     Store,
     Use,
 )
+from sentinel.agent.store_file import VERSION
 from sentinel.domain import Bundle, CommandResult, Outcome
 from sentinel.errors import StoreError
 from sentinel.protocol import Cleared, Letter, Ran
@@ -443,7 +443,7 @@ def test_a_damaged_file_is_refused(store, path):
 
 
 def test_a_second_agent_on_the_same_file_is_refused(store, path, monkeypatch):
-    monkeypatch.setattr("sentinel.agent.store.LOCK_S", 0.1)
+    monkeypatch.setattr("sentinel.agent.store_file.LOCK_S", 0.1)
     assert "another agent" in refusal(path).hint
 
 

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from sentinel.agent.store import RESERVE_BYTES, Store
+from sentinel.agent.store import Store
+from sentinel.agent.store_file import RESERVE_BYTES
 from sentinel.errors import StoreError
 from sentinel.protocol import Cleared, Letter
 from tests.needed import root
