@@ -315,6 +315,11 @@ class Store:
             reader = Reader(connection)
             return await reader.report(case), await reader.plan(case)
 
+    async def plan(self, case: Case) -> PlanRecord | None:
+        """Return the plan in force alone, where nobody needs the report, which may be large."""
+        async with self._read() as connection:
+            return await Reader(connection).plan(case)
+
     async def bundles(self, host: str) -> tuple[Bundle, ...]:
         """Return the approved plans that `host` has not answered yet."""
         async with self._read() as connection:

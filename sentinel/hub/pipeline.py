@@ -374,7 +374,7 @@ class Pipeline:
         """
         for state in (State.AWAITING, State.REFUSED):
             for case in await self._store.waiting(state, limit=MANY):
-                _, record = await self._store.papers(case)
+                record = await self._store.plan(case)
                 if record is None or record.judgement is None:
                     continue
                 if record.judgement.policy == self._policy.digest:
@@ -409,7 +409,7 @@ class Pipeline:
                 state, entered_before_ms=now_ms - silent_ms, limit=PASS
             )
             for case in cases:
-                _, record = await self._store.papers(case)
+                record = await self._store.plan(case)
                 if record is None or now_ms - case.entered_ms <= silent_ms + _longest_ms(
                     record.plan
                 ):
