@@ -163,10 +163,12 @@ class Client:
     async def _list(self, port: Port) -> int:
         """Post the head of the list and return the revision to watch from.
 
-        After a loss there is nothing to list: the watch itself brings what was missed.
+        After a loss there is nothing to list: the watch itself brings what was missed. A first call is
+        made all the same: it may log in, and a token may wait for its touch longer than SILENCE_S.
         """
         since = self._revision()
         if since:
+            await port.call(protocol.StatusRequest())
             return since
         request = Window().edge(-1)
         page = cast("protocol.Page", await port.call(request))

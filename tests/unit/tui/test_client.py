@@ -152,6 +152,39 @@ async def test_silence_is_a_loss(fast, hub, monkeypatch):
     assert "silent" in lost.error.what
 
 
+class Touched(Breaking):
+    """A hub that wants a login first, for which a token waits to be touched."""
+
+    def __init__(self, hub) -> None:
+        super().__init__(hub)
+        self.logged_in = False
+
+    async def login(self) -> None:
+        if not self.logged_in:
+            await asyncio.sleep(5 * module.SILENCE_S)
+            self.logged_in = True
+
+    async def call(self, request: Value) -> Value:
+        await self.login()
+        return await super().call(request)
+
+    async def watch(self, since: int) -> AsyncIterator[protocol.Update]:
+        await self.login()
+        yield protocol.Update(revision=since + 1)
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("revision", [0, 4242])
+async def test_a_token_that_waits_for_its_touch_is_no_silence_of_the_hub(
+    fast, hub, monkeypatch, revision
+):
+    monkeypatch.setattr(module, "SILENCE_S", 0.05)
+    port = Touched(hub)
+    async with following(port, revision=lambda: revision) as (_, wait_for):
+        await wait_for(Updated)
+        assert not port.closed
+
+
 async def test_requests_do_not_pile_up_for_ever(hub):
     posted = []
     client = Client(lambda: hub, posted.append, lambda: 0)
