@@ -35,7 +35,9 @@ DEADLINE_S = 15.0
 class Session:
     """`sentinel-tui` on the other side of a pseudo-terminal that shows, and answers when asked."""
 
-    def __init__(self, *arguments, size=(80, 24), answers=True, **environment):
+    def __init__(
+        self, *arguments, size=(80, 24), answers=True, program="sentinel.tui.main", **environment
+    ):
         self.terminal = Terminal(*size)
         self.answers = answers
         self.shows = True
@@ -45,7 +47,7 @@ class Session:
         self._set_size(*size)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("TEXTUAL_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sentinel.tui.main", *arguments],
+            [sys.executable, "-m", program, *arguments],
             stdin=far,
             stdout=far,
             stderr=far,
