@@ -41,7 +41,7 @@ from sentinel.domain import Stage, State
 from sentinel.hub import main as hub_main
 from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
-from sentinel.protocol import ListRequest
+from sentinel.protocol import ListRequest, Order
 from tests.unit.tui.ear import heard
 from tests.unit.tui.test_output import Terminal
 from tests.unit.tui.test_terminal import ASK, MODES, Session
@@ -89,7 +89,7 @@ async def stir(store, order):
         due += 1 / rate
         await asyncio.sleep(max(0, due - time.monotonic()))
         if not shown:
-            page = await store.listed(ListRequest(urgent=True, limit=12))
+            page = await store.listed(ListRequest(order=Order.URGENCY, limit=12))
             shown = [s.id for s in page.summaries if s.state is State.AWAITING]
         incident, turn = shown[turn % len(shown)], turn + 1
 

@@ -21,6 +21,7 @@ from enum import StrEnum, unique
 
 from sentinel.domain import Severity, State
 from sentinel.errors import LifecycleError
+from sentinel.protocol import Order
 
 
 @unique
@@ -168,6 +169,19 @@ def advance(state: State, event: Event) -> State:
 def urgency(state: State, severity: Severity) -> int:
     """Return what orders incidents for a person, the lowest first; of equals the newest is first."""
     return TURN[state] * len(RANK) + RANK[severity]
+
+
+def rank(order: Order, state: State, severity: Severity) -> int:
+    """Return what orders a list, the lowest first; by host and kind it orders those of one name."""
+    match order:
+        case Order.AGE:
+            return 0
+        case Order.SEVERITY:
+            return RANK[severity] * len(State) + TURN[state]
+        case Order.STATE:
+            return list(State).index(state) * len(RANK) + RANK[severity]
+        case Order.URGENCY | Order.HOST | Order.KIND:
+            return urgency(state, severity)
 
 
 def diagram() -> str:

@@ -30,8 +30,10 @@ from sentinel.domain import (
     Count,
     Growth,
     HexDigest,
+    HostName,
     Id,
     Incident,
+    Kind,
     Line,
     Millis,
     Mode,
@@ -252,24 +254,38 @@ class Term(Value, frozen=True, kw_only=True):
 
 
 class Place(Value, frozen=True, kw_only=True):
-    """Where an incident stood in the urgent order when it was read; it may have moved since."""
+    """Where an incident stood in the list's order when it was read; it may have moved since."""
 
     state: State
     severity: Severity
     id: Id
+    host: HostName
+    kind: Kind
+
+
+@unique
+class Order(StrEnum):
+    """What a list is sorted by; `lifecycle.rank` says how. Of equals the newest is first."""
+
+    URGENCY = "urgency"  # whose turn, how severe
+    AGE = "age"
+    SEVERITY = "severity"  # and then whose turn
+    HOST = "host"  # and then by urgency
+    KIND = "kind"  # and then by urgency
+    STATE = "state"  # in the order of an incident's life, and then how severe
 
 
 class ListRequest(Value, frozen=True, kw_only=True):
-    """One page of incidents: newest first from `before` (the last id of the page before) on.
+    """One page of incidents in an order: on from `place`, or with `up` the ones just above it.
 
-    With `urgent` they come as a person should look at them (whose turn, how severe, newest first), on
-    from `place`, or with `up` the ones just above it; without a `place` from that end of the list.
+    Without a `place` it is the first page, or with `up` the last. `before` leaves only those that are
+    older than the incident of that id.
     """
 
     open_only: bool = True
     before: Id | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
-    urgent: bool = False
+    order: Order = Order.AGE
     up: bool = False
     place: Place | None = None
     terms: Annotated[tuple[Term, ...], Meta(max_length=16)] = ()

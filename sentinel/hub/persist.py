@@ -248,7 +248,7 @@ class Store:
             revision = await _head(connection)
             rows = (await connection.execute(persist_list.page(request))).mappings().all()
         found = [msgspec.convert(row, Summary) for row in rows[: request.limit]]
-        if request.urgent and request.up:
+        if request.up:
             found.reverse()
         return protocol.Page(
             summaries=tuple(found), revision=revision, more=len(rows) > request.limit

@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sentinel import lifecycle
-from sentinel.domain import Summary
+from sentinel.domain import State, Summary
 from sentinel.hub.tables import INCIDENT
-from sentinel.protocol import ListRequest, Match, Term
+from sentinel.protocol import ListRequest, Match, Order, Place, Term
 
 SUMMARY = [INCIDENT.c[name] for name in Summary.__struct_fields__]
 URGENCY = sa.case(
@@ -24,6 +24,19 @@ _TURN = sa.case(
 )
 
 
+_LIFE = sa.case({state.value: at for at, state in enumerate(State)}, value=INCIDENT.c.state)
+_URGENCY = _TURN * len(lifecycle.RANK) + URGENCY
+# What is sorted by, ascending, as lifecycle.rank has it; the id comes last, descending.
+_KEYS: dict[Order, tuple[sa.ColumnElement[Any], ...]] = {
+    Order.URGENCY: (_URGENCY,),
+    Order.AGE: (),
+    Order.SEVERITY: (URGENCY * len(State) + _TURN,),
+    Order.HOST: (INCIDENT.c.host, _URGENCY),
+    Order.KIND: (INCIDENT.c.kind, _URGENCY),
+    Order.STATE: (_LIFE * len(lifecycle.RANK) + URGENCY,),
+}
+
+
 def page(request: ListRequest) -> sa.Select[Any]:
     """Return the statement for one page and one row more; a page that ends at a place comes reversed."""
     query = sa.select(*SUMMARY).where(*map(_term, request.terms)).limit(request.limit + 1)
@@ -31,19 +44,24 @@ def page(request: ListRequest) -> sa.Select[Any]:
         query = query.where(INCIDENT.c.is_open)
     if request.before is not None:
         query = query.where(INCIDENT.c.id < request.before)
-    if not request.urgent:
-        return query.order_by(INCIDENT.c.id.desc())
-    urgency = _TURN * len(lifecycle.RANK) + URGENCY  # as lifecycle.urgency has it
-    place = request.place
+    keys = _KEYS[request.order]
+    if request.place is not None:
+        query = query.where(_beyond(keys, request.order, request.place, up=request.up))
     if request.up:
-        if place is not None:
-            at = lifecycle.urgency(place.state, place.severity)
-            query = query.where((urgency < at) | ((urgency == at) & (INCIDENT.c.id > place.id)))
-        return query.order_by(urgency.desc(), INCIDENT.c.id)
-    if place is not None:
-        at = lifecycle.urgency(place.state, place.severity)
-        query = query.where((urgency > at) | ((urgency == at) & (INCIDENT.c.id < place.id)))
-    return query.order_by(urgency, INCIDENT.c.id.desc())
+        return query.order_by(*(key.desc() for key in keys), INCIDENT.c.id)
+    return query.order_by(*keys, INCIDENT.c.id.desc())
+
+
+def _beyond(
+    keys: tuple[sa.ColumnElement[Any], ...], order: Order, place: Place, *, up: bool
+) -> sa.ColumnElement[bool]:
+    """Return what holds of the rows that come after `place`, or with `up` before it."""
+    names = {Order.HOST: (place.host,), Order.KIND: (place.kind.value,)}.get(order, ())
+    values = (*names, lifecycle.rank(order, place.state, place.severity))
+    beyond = INCIDENT.c.id > place.id if up else INCIDENT.c.id < place.id
+    for key, value in reversed(list(zip(keys, values, strict=False))):
+        beyond = (key < value if up else key > value) | ((key == value) & beyond)
+    return beyond
 
 
 def _term(term: Term) -> sa.ColumnElement[bool]:

@@ -44,6 +44,16 @@ class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTION_ASK_AGAIN: _ClassVar[Action]
     ACTION_TAKE_OVER: _ClassVar[Action]
     ACTION_CLOSE: _ClassVar[Action]
+
+class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORDER_UNSPECIFIED: _ClassVar[Order]
+    ORDER_URGENCY: _ClassVar[Order]
+    ORDER_AGE: _ClassVar[Order]
+    ORDER_SEVERITY: _ClassVar[Order]
+    ORDER_HOST: _ClassVar[Order]
+    ORDER_KIND: _ClassVar[Order]
+    ORDER_STATE: _ClassVar[Order]
 STATE_UNSPECIFIED: State
 STATE_REPORTED: State
 STATE_PLANNED: State
@@ -71,6 +81,13 @@ ACTION_UNSPECIFIED: Action
 ACTION_ASK_AGAIN: Action
 ACTION_TAKE_OVER: Action
 ACTION_CLOSE: Action
+ORDER_UNSPECIFIED: Order
+ORDER_URGENCY: Order
+ORDER_AGE: Order
+ORDER_SEVERITY: Order
+ORDER_HOST: Order
+ORDER_KIND: Order
+ORDER_STATE: Order
 
 class Move(_message.Message):
     __slots__ = ("at_ms", "stage", "action", "actor", "state", "text")
@@ -205,32 +222,36 @@ class Term(_message.Message):
     def __init__(self, any_of: _Optional[_Iterable[_Union[Match, _Mapping]]] = ..., negated: _Optional[bool] = ...) -> None: ...
 
 class Place(_message.Message):
-    __slots__ = ("state", "severity", "id")
+    __slots__ = ("state", "severity", "id", "host", "kind")
     STATE_FIELD_NUMBER: _ClassVar[int]
     SEVERITY_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     state: State
     severity: _telemetry_pb2.Severity
     id: str
-    def __init__(self, state: _Optional[_Union[State, str]] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., id: _Optional[str] = ...) -> None: ...
+    host: str
+    kind: str
+    def __init__(self, state: _Optional[_Union[State, str]] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., id: _Optional[str] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("open_only", "before", "limit", "urgent", "up", "place", "terms")
+    __slots__ = ("open_only", "before", "limit", "order", "up", "place", "terms")
     OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
-    URGENT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
     UP_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     open_only: bool
     before: str
     limit: int
-    urgent: bool
+    order: Order
     up: bool
     place: Place
     terms: _containers.RepeatedCompositeFieldContainer[Term]
-    def __init__(self, open_only: _Optional[bool] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ..., urgent: _Optional[bool] = ..., up: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., terms: _Optional[_Iterable[_Union[Term, _Mapping]]] = ...) -> None: ...
+    def __init__(self, open_only: _Optional[bool] = ..., before: _Optional[str] = ..., limit: _Optional[int] = ..., order: _Optional[_Union[Order, str]] = ..., up: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., terms: _Optional[_Iterable[_Union[Term, _Mapping]]] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("summaries", "revision", "more")

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import msgspec
 
@@ -204,9 +205,8 @@ class RecordedHub:
             and (request.before is None or summary.id < request.before)
             and filters.accepts(request.terms, summary)
         ]
-        if request.urgent:
-            # A recording fits in one page, whatever the place.
-            chosen = sorted(chosen, key=window.key)
+        # A recording fits in one page, whatever the place.
+        chosen.sort(key=partial(window.key, order=request.order))
         return protocol.Page(
             summaries=tuple(chosen[: request.limit]),
             revision=self._revision,

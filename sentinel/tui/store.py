@@ -10,7 +10,7 @@ from enum import Enum, auto, unique
 from typing import TypeVar
 
 from sentinel.domain import Incident, Summary, Value
-from sentinel.protocol import HubStatus, ListRequest, Page, Update
+from sentinel.protocol import HubStatus, ListRequest, Order, Page, Update
 from sentinel.tui.filters import Terms
 from sentinel.tui.window import Window
 
@@ -82,14 +82,16 @@ class Store:
 
     # ---- the list
 
-    def look_for(self, terms: Terms, *, ended: bool) -> None:
-        """Look for what `terms` take; where everything is here already the window stays as it is."""
+    def look_for(self, terms: Terms, *, ended: bool, order: Order = Order.URGENCY) -> None:
+        """Look for what `terms` take; where everything is here already it is only sorted."""
         window = self._window
-        if (terms, ended) == (window.terms, window.ended):
+        if (terms, ended, order) == (window.terms, window.ended, window.order):
             return
         if window.whole and (window.ended or not ended):
+            if order is not window.order:
+                window.sort(order)
             return
-        self._window = Window(terms, ended=ended)
+        self._window = Window(terms, ended=ended, order=order)
         self._window.seed(window.rows)
 
     def wanted(self, index: int) -> ListRequest | None:

@@ -1,4 +1,4 @@
-"""A window on the hub's list: every incident between its two ends, in the order of urgency.
+"""A window on the hub's list: every incident between its two ends, in one of the orders.
 
 A hundred thousand incidents are never in here: pages are asked for as the cursor comes near an end, and
 the far end is let go. Between its ends the window is kept true by the hub's updates alone, wherever an
@@ -8,11 +8,11 @@ incident moves: in, out or within. Pure; who asks and who answers is elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from sentinel.domain import Summary
-from sentinel.lifecycle import TERMINAL, urgency
-from sentinel.protocol import ListRequest, Page, Place
+from sentinel.lifecycle import TERMINAL, rank
+from sentinel.protocol import ListRequest, Order, Page, Place
 from sentinel.tui import filters
 from sentinel.tui.filters import Terms
 
@@ -20,12 +20,13 @@ PAGE = 200
 KEPT = 1000  # rows; twice as many where updates bring them in
 NEAR = 60  # rows between the cursor and an end: then the next page is asked for
 
-Key = tuple[int, bytes]
+Key = tuple[str, int, bytes]
 
 
-def key(summary: Summary | Place) -> Key:
-    """Return what orders the list: whose turn, how severe, newest first."""
-    return urgency(summary.state, summary.severity), _newest_first(summary.id)
+def key(summary: Summary | Place, order: Order = Order.URGENCY) -> Key:
+    """Return what orders the list, as the hub's statement has it; of equals the newest is first."""
+    name = {Order.HOST: summary.host, Order.KIND: summary.kind.value}.get(order, "")
+    return name, rank(order, summary.state, summary.severity), _newest_first(summary.id)
 
 
 @lru_cache(maxsize=4 * KEPT)
@@ -37,10 +38,13 @@ def _newest_first(incident: str) -> bytes:
 class Window:
     """Part of the incidents that `terms` take, with or without those that have ended."""
 
-    def __init__(self, terms: Terms = (), *, ended: bool = False) -> None:
+    def __init__(
+        self, terms: Terms = (), *, ended: bool = False, order: Order = Order.URGENCY
+    ) -> None:
         """Know of nothing yet."""
         self.terms = terms
         self.ended = ended
+        self.order = order
         self.loaded = False
         self._rows: dict[str, Summary] = {}
         self._high: Place | None = None  # rows above this are not in here; None: there are none
@@ -66,7 +70,8 @@ class Window:
     def rows(self) -> tuple[Summary, ...]:
         """The rows in order; the same object as long as nothing changed."""
         if self._ordered is None:
-            self._ordered = tuple(sorted(self._rows.values(), key=key))
+            by = partial(key, order=self.order)
+            self._ordered = tuple(sorted(self._rows.values(), key=by))
         return self._ordered
 
     def get(self, incident: str) -> Summary | None:
@@ -99,7 +104,7 @@ class Window:
         return ListRequest(
             open_only=not self.ended,
             limit=PAGE,
-            urgent=True,
+            order=self.order,
             up=up,
             place=place,
             terms=self.terms,
@@ -112,8 +117,7 @@ class Window:
 
         `newer` are incidents as updates have shown them: the page may be older than that.
         """
-        ours = (request.terms, request.open_only) == (self.terms, not self.ended)
-        if not (ours and request.urgent):
+        if request != self._request(request.place, up=request.up):
             return False
         if request.place is None:
             self._rows = {}
@@ -121,7 +125,7 @@ class Window:
         elif request.place != (self._high if request.up else self._low):
             return False
         self.loaded = True
-        end = _place(page.summaries[0 if request.up else -1]) if page.summaries else None
+        end = place_of(page.summaries[0 if request.up else -1]) if page.summaries else None
         if request.up:
             self._high = end if page.more else None
         else:
@@ -141,6 +145,11 @@ class Window:
             self._put(summary)
             self._let_go(2 * KEPT, low=self._high is None)
 
+    def sort(self, order: Order) -> None:
+        """Put everything there is into another order."""
+        assert self.whole
+        self.order, self._ordered = order, None
+
     def seed(self, rows: Iterable[Summary]) -> None:
         """Show what is known already, until the hub's own page comes."""
         self._rows = {row.id: row for row in rows if self.takes(row)}
@@ -154,9 +163,9 @@ class Window:
         self._ordered = None
 
     def _within(self, summary: Summary) -> bool:
-        at = key(summary)
-        over = self._high is not None and at < key(self._high)
-        return not over and not (self._low is not None and at > key(self._low))
+        at = key(summary, self.order)
+        over = self._high is not None and at < key(self._high, self.order)
+        return not over and not (self._low is not None and at > key(self._low, self.order))
 
     def _let_go(self, most: int, *, low: bool) -> None:
         """Drop rows from one end where there are more than `most`."""
@@ -164,12 +173,13 @@ class Window:
             return
         kept = self.rows[:KEPT] if low else self.rows[-KEPT:]
         if low:
-            self._low = _place(kept[-1])
+            self._low = place_of(kept[-1])
         else:
-            self._high = _place(kept[0])
+            self._high = place_of(kept[0])
         self._rows = {row.id: row for row in kept}
         self._ordered = kept
 
 
-def _place(summary: Summary) -> Place:
-    return Place(state=summary.state, severity=summary.severity, id=summary.id)
+def place_of(summary: Summary) -> Place:
+    """Return where an incident stands in every order."""
+    return Place(**{name: getattr(summary, name) for name in Place.__struct_fields__})

@@ -44,7 +44,7 @@ def test_a_person_without_a_screen_reads_decides_and_sees_the_end(place):
     summary = awaiting(place)
     tail = summary.id[-8:]
 
-    listed = said(place.sentinel("incidents", "twin"))
+    listed = said(place.sentinel("incidents", "twin", "--sort", "host"))
     assert listed.startswith(tail)
     assert "AWAITING" in listed
     assert "hub 0." in said(place.sentinel("status"))

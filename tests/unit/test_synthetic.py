@@ -7,7 +7,7 @@ import pytest
 from sentinel import canonical, synthetic
 from sentinel.hub import audit
 from sentinel.hub.persist import Store
-from sentinel.protocol import ListRequest
+from sentinel.protocol import ListRequest, Order
 
 COUNT = 600
 
@@ -21,7 +21,7 @@ async def filled(tmp_path):
 
 
 async def test_they_are_whole_and_the_log_is_sound(filled):
-    page = await filled.listed(ListRequest(open_only=False, urgent=True, limit=500))
+    page = await filled.listed(ListRequest(open_only=False, order=Order.URGENCY, limit=500))
     assert len(page.summaries) == 500
     assert page.more
     incident = await filled.incident(page.summaries[7].id)

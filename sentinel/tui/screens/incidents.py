@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
 from textual.widget import Widget
 
 from sentinel import errors, human
-from sentinel.domain import Incident, Severity, Summary
+from sentinel.domain import Incident, Summary
 from sentinel.lifecycle import TERMINAL
-from sentinel.protocol import GetRequest, ListRequest
-from sentinel.tui import filters, look, setup, window
+from sentinel.protocol import GetRequest, ListRequest, Order
+from sentinel.tui import filters, look, setup
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.clip import short as clip_short
 from sentinel.tui.desk import Desk
@@ -21,16 +21,6 @@ from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
 
-_SEVERITIES = list(Severity)
-URGENCY = "urgency"  # the hub's own order, in which its pages come
-SORTS: dict[str, Callable[[Summary], tuple[str | int | bytes, ...]]] = {
-    URGENCY: window.key,
-    "age": lambda s: (-s.opened_ms,),
-    "severity": lambda s: (-_SEVERITIES.index(s.severity), *window.key(s)),
-    "host": lambda s: (s.host, *window.key(s)),
-    "kind": lambda s: (look.kind(s.kind), *window.key(s)),
-    "state": lambda s: (look.STATE_WORD[s.state].lower(), *window.key(s)),
-}
 UNCUT_CELLS = 400  # more than the longest row has
 
 
@@ -73,8 +63,8 @@ class IncidentsPage(Page):
         self._terms: filters.Terms = ()
         self._ended = False
         self._known: tuple[Summary, ...] = ()  # what `_shown` was chosen from, and by what
-        self._chosen_by: tuple[filters.Terms, bool, str] = ((), False, URGENCY)
-        self._sort = URGENCY
+        self._chosen_by: tuple[filters.Terms, bool] = ((), False)
+        self._sort = Order.URGENCY
         self._marked: frozenset[str] = frozenset()
         self._shown: tuple[Summary, ...] = ()
         self._asked: ListRequest | None = None  # a page that is on its way
@@ -105,7 +95,7 @@ class IncidentsPage(Page):
 
     def draw(self) -> None:
         """Show the incidents that the filter takes."""
-        self.desk.store.look_for(self._terms, ended=self._ended)
+        self.desk.store.look_for(self._terms, ended=self._ended, order=self._sort)
         snapshot, cells = self.desk.snapshot, self._list.room
         self._choose(snapshot.summaries)
         counts = render.counts(
@@ -123,7 +113,7 @@ class IncidentsPage(Page):
 
     def _choose(self, summaries: tuple[Summary, ...]) -> None:
         """Work out what is shown, if anything has changed."""
-        chosen_by = (self._terms, self._ended, self._sort)
+        chosen_by = (self._terms, self._ended)
         if summaries is self._known and chosen_by == self._chosen_by:
             return
         self._known, self._chosen_by = summaries, chosen_by
@@ -133,13 +123,9 @@ class IncidentsPage(Page):
             if (self._ended or summary.state not in TERMINAL)
             and filters.accepts(self._terms, summary)
         )
-        if self._sort != URGENCY:
-            self._shown = tuple(sorted(self._shown, key=SORTS[self._sort]))
 
     def _ask_for_more(self) -> None:
         """Ask the hub for the page that the cursor comes near to, one at a time."""
-        if self._sort != URGENCY and len(self._shown) > 0:
-            return  # a page belongs to an end of the hub's order, and this is another one
         if self._asked is None and self.desk.snapshot.revision:
             request = self.desk.store.wanted(max(0, self._list.at))
             if request is not None:
@@ -165,7 +151,7 @@ class IncidentsPage(Page):
     def on_browser_edge(self, message: Browser.Edge) -> None:
         """Go to an end of the list that is not here yet."""
         request = self.desk.store.edge(message.direction)
-        if request is not None and self._sort == URGENCY:
+        if request is not None:
             self._jump = message.direction
             self._asked = request
             self.ask(request)
@@ -245,10 +231,8 @@ class IncidentsPage(Page):
     def _own_words(self) -> Line:
         """Return what differs from the list as it comes: another order, marks."""
         words = []
-        if self._sort != URGENCY:
-            snapshot = self.desk.snapshot
-            part = f" of the {len(self._shown)} here" if snapshot.above or snapshot.below else ""
-            words.append(f"by {self._sort}{part}")
+        if self._sort is not Order.URGENCY:
+            words.append(f"by {self._sort}")
         if self._marked:
             words.append(f"{len(self._marked)} marked")
         return line(text(f" {'  '.join(words)} ", Tone.WARN)) if words else EMPTY
@@ -257,7 +241,7 @@ class IncidentsPage(Page):
         """Return the columns, the views and the ids that may be typed."""
         match name:
             case "sort":
-                return tuple(SORTS)
+                return tuple(Order)
             case "view" | "save":
                 return tuple(self.desk.views)
             case "open":
@@ -269,11 +253,11 @@ class IncidentsPage(Page):
 
     def action_sort(self, column: str = "") -> None:
         """Order by a column, or by the next one."""
-        names = list(SORTS)
-        if column and column not in SORTS:
+        names = list(Order)
+        if column and column not in names:
             self.say(f"there is no column {column}: {' '.join(names)}", bad=True)
             return
-        self._sort = column or names[(names.index(self._sort) + 1) % len(names)]
+        self._sort = Order(column or names[(names.index(self._sort) + 1) % len(names)])
         self.update_view()
 
     def action_mark(self) -> None:

@@ -10,7 +10,7 @@ import argparse
 from functools import partial
 from typing import TypeAlias
 
-from sentinel.protocol import Action
+from sentinel.protocol import Action, Order
 from sentinel.tui import reach
 from sentinel.tui.twin import acts, edge, reads
 
@@ -27,6 +27,9 @@ def add_commands(commands: Commands) -> None:
         "filter", nargs="*", help="host= kind= state= sev= verdict= id= or text; !term turns round"
     )
     made.add_argument("--all", action="store_true", help="with those that have ended")
+    made.add_argument(
+        "--sort", choices=list(map(str, Order)), default="urgency", help="by (%(default)s)"
+    )
     made.add_argument("--limit", type=_count, default=1000, help="at most so many (%(default)s)")
 
     made = _add(commands, "show", reads.run_show, "one incident: what, why, plan, run, timeline")

@@ -14,7 +14,7 @@ from sentinel.tui.render import incident as render_incident
 from sentinel.tui.render import tables
 from sentinel.tui.safe import safe
 from sentinel.tui.twin import edge, plain
-from sentinel.tui.window import PAGE
+from sentinel.tui.window import PAGE, place_of
 
 SETTLED = (*TERMINAL, State.AWAITING, State.MANUAL, State.UNRESOLVED, State.REFUSED)
 
@@ -29,11 +29,11 @@ async def run_status(args: argparse.Namespace, client: rpc.OperatorsClient) -> i
 async def run_incidents(args: argparse.Namespace, client: rpc.OperatorsClient) -> int:
     """Print the incidents, page by page."""
     terms = filters.parse(" ".join(args.filter))
-    place: protocol.Place | None = None
+    order, place = protocol.Order(args.sort), None
     left: int = args.limit
     while left > 0:
         request = protocol.ListRequest(
-            open_only=not args.all, limit=min(left, PAGE), urgent=True, place=place, terms=terms
+            open_only=not args.all, limit=min(left, PAGE), order=order, place=place, terms=terms
         )
         page = await edge.call(client, request, protocol.Page)
         now_ms = process.now_ms()
@@ -42,8 +42,7 @@ async def run_incidents(args: argparse.Namespace, client: rpc.OperatorsClient) -
         left -= len(page.summaries)
         if not page.more or not page.summaries:
             return 0
-        last = page.summaries[-1]
-        place = protocol.Place(state=last.state, severity=last.severity, id=last.id)
+        place = place_of(page.summaries[-1])
     sys.stderr.write(f"sentinel: there are more than {args.limit}; --limit shows them\n")
     return 0
 

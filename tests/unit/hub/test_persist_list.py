@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sentinel.domain import Kind, Severity, State, Verdict
 from sentinel.hub import intake
 from sentinel.hub.persist import Store
-from sentinel.protocol import Letter, ListRequest, Place
+from sentinel.protocol import Letter, ListRequest, Order
 from sentinel.tui import filters, window
 from tests.unit.hub import builders as b
 
@@ -71,18 +72,18 @@ def ids(summaries):
     return [summary.id for summary in summaries]
 
 
-async def test_pages_in_the_urgent_order_are_the_terminals_order(store, filled):
-    order = ids(sorted(filled, key=window.key))
+@pytest.mark.parametrize("by", Order)
+async def test_pages_are_in_the_terminals_order(store, filled, by):
+    order = ids(sorted(filled, key=partial(window.key, order=by)))
     for up in (False, True):
         seen, place = [], None
         while True:
-            request = ListRequest(open_only=False, urgent=True, up=up, place=place, limit=7)
+            request = ListRequest(open_only=False, order=by, up=up, place=place, limit=7)
             page = await store.listed(request)
             seen = [*page.summaries, *seen] if up else [*seen, *page.summaries]
             if not page.more:
                 break
-            end = page.summaries[0 if up else -1]
-            place = Place(state=end.state, severity=end.severity, id=end.id)
+            place = window.place_of(page.summaries[0 if up else -1])
         assert ids(seen) == order
 
 
@@ -96,7 +97,7 @@ async def test_pages_in_the_urgent_order_are_the_terminals_order(store, filled):
 )
 async def test_a_filter_means_in_the_database_what_it_means_in_the_terminal(store, filled, text):
     terms = filters.parse(text)
-    request = ListRequest(open_only=False, urgent=True, limit=500, terms=terms)
+    request = ListRequest(open_only=False, order=Order.URGENCY, limit=500, terms=terms)
     found = (await store.listed(request)).summaries
     assert ids(found) == ids(
         sorted((s for s in filled if filters.accepts(terms, s)), key=window.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sentinel.domain import Kind, Severity, State, Summary
-from sentinel.protocol import ListRequest, Page, Update
+from sentinel.protocol import Order, Page, Update
 from sentinel.tui.filters import parse
 from sentinel.tui.store import RECENT, STALE_MS, WHOLE, Link, Phase, Store, stale
 
@@ -28,7 +28,7 @@ def summary(number: int, state: State = State.AWAITING, **more: object) -> Summa
 
 def listed(*summaries: Summary, revision: int = 10) -> Store:
     store = Store()
-    store.paged(ListRequest(urgent=True), Page(summaries=summaries, revision=revision))
+    store.paged(store.wanted(0), Page(summaries=summaries, revision=revision))
     return store
 
 
@@ -95,6 +95,20 @@ def test_a_filter_on_a_part_of_the_list_is_the_hubs_work():
     assert not store.snapshot().below
     store.look_for((), ended=False)
     assert store.wanted(0).terms == ()
+
+
+def test_a_part_of_the_list_is_sorted_by_the_hub_and_the_whole_of_it_here():
+    store = Store()
+    one, other = summary(1, host="a"), summary(2, host="b")
+    store.paged(store.wanted(0), Page(summaries=(other,), revision=10, more=True))
+    store.look_for((), ended=False, order=Order.HOST)
+    request = store.wanted(0)
+    assert (request.order, request.place) == (Order.HOST, None)
+    store.paged(request, Page(summaries=(one, other), revision=10))
+    assert ids(store) == ["i000001", "i000002"]
+    store.look_for((), ended=False, order=Order.AGE)
+    assert store.wanted(0) is None
+    assert ids(store) == ["i000002", "i000001"]
 
 
 def test_those_that_ended_are_asked_for_and_let_go_again():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import msgspec
 import pytest
 
 from sentinel.domain import Severity, State
-from sentinel.protocol import ListRequest, Page
+from sentinel.protocol import ListRequest, Order, Page
 from sentinel.tui.filters import accepts, parse
 from sentinel.tui.window import KEPT, NEAR, PAGE, Window, key
 from tests.unit.tui.test_store import summary
@@ -19,7 +20,8 @@ STATES = (State.AWAITING, State.MANUAL, State.EXECUTING, State.REPORTED)
 class Hub:
     """Answers pages as the hub's statement does."""
 
-    def __init__(self, count):
+    def __init__(self, count, by=Order.URGENCY):
+        self.key = partial(key, order=by)
         self.rows = {}
         self.revision = 0
         for number in range(count):
@@ -27,9 +29,8 @@ class Hub:
 
     def change(self, number, state):
         self.revision += 1
-        made = summary(
-            number, state, revision=self.revision, severity=random.choice(list(Severity))
-        )
+        severity, host = random.choice(list(Severity)), f"web-{number % 7}"
+        made = summary(number, state, revision=self.revision, severity=severity, host=host)
         self.rows[made.id] = made
         return made
 
@@ -42,14 +43,14 @@ class Hub:
                 if accepts(request.terms, s)
                 and not (request.open_only and s.state in (State.RESOLVED, State.CLOSED))
             ),
-            key=key,
+            key=self.key,
         )
 
     def answer(self, request: ListRequest) -> Page:
         order = self.order(request)
         if request.place is not None:
-            at = key(request.place)
-            order = [s for s in order if (key(s) < at if request.up else key(s) > at)]
+            at = self.key(request.place)
+            order = [s for s in order if (self.key(s) < at if request.up else self.key(s) > at)]
         part = order[-request.limit :] if request.up else order[: request.limit]
         return Page(summaries=tuple(part), revision=self.revision, more=len(order) > len(part))
 
@@ -68,8 +69,9 @@ def contiguous(window, hub):
     assert window.below is (start + len(shown) < len(order))
 
 
-def test_it_pages_down_to_the_end_and_up_again():
-    hub, window, at = Hub(3000), Window(), 0
+@pytest.mark.parametrize("by", Order)
+def test_it_pages_down_to_the_end_and_up_again(by):
+    hub, window, at = Hub(3000, by), Window(order=by), 0
     load(window, hub, window.wanted(0))
     assert len(window.rows) == PAGE
     seen = {s.id for s in window.rows}
@@ -104,7 +106,8 @@ def test_no_page_is_asked_for_far_from_the_ends():
 @pytest.mark.parametrize("seed", range(5))
 def test_updates_keep_it_true_wherever_incidents_move(seed):
     random.seed(seed)
-    hub, window = Hub(900), Window()
+    by = random.choice(list(Order))
+    hub, window = Hub(900, by), Window(order=by)
     load(window, hub, window.edge(-1))
     for _ in range(200):
         if random.random() < 0.1:
@@ -136,8 +139,9 @@ def test_an_answer_to_another_question_is_dropped():
     stale = window.wanted(PAGE)
     load(window, hub, stale)
     assert not window.page(stale, hub.answer(stale), {})
-    other = ListRequest(urgent=True, terms=parse("host=x"))
-    assert not window.page(other, hub.answer(other), {})
+    for change in ({"terms": parse("host=x")}, {"order": Order.HOST}, {"before": "i000009"}):
+        other = msgspec.structs.replace(first, **change)
+        assert not window.page(other, hub.answer(other), {})
     contiguous(window, hub)
 
 

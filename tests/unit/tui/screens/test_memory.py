@@ -35,7 +35,7 @@ class Long:
         self.hub, self.count, self.asked = hub, count, []
 
     async def call(self, request):
-        if not isinstance(request, protocol.ListRequest) or request.urgent:
+        if not isinstance(request, protocol.ListRequest) or request.open_only:
             return await self.hub.call(request)
         self.asked.append(request)
         some = next(iter(self.hub._now.values())).summary
