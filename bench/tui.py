@@ -63,7 +63,7 @@ Bare().run(mouse=False)
 PEERS = {
     "bare Textual + gRPC": [sys.executable, "-c", BARE],
     "htop": ["htop", "-d", "1000"],
-    "tig": ["setsid", "--ctty", "tig"],  # it wants the terminal to be its own
+    "tig": ["setsid", "--ctty", "--wait", "tig"],  # it wants the terminal to be its own
     "posting": ["posting"],
     "harlequin": ["harlequin"],
 }
