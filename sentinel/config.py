@@ -8,6 +8,7 @@ written as people say them ("90%", "256MiB", "10s") and become the integers that
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -176,6 +177,23 @@ def read(path: Path) -> str:
         raise ConfigError(f"{path} is not UTF-8 text: byte {error.start}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_if_there(path: Path) -> str:
+    """Return the text of the file at `path`, none where there is no such file; else as `read` does.
+
+    Path.exists() raises where it may not look into the folder.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be looked for: {error.strerror}",
+            hint=f"chmod u+rx {path.parent}, or run as its owner",
+        ) from None
+    return read(path)
 
 
 def parse(kind: type[S], text: str, source: str) -> S:

@@ -89,7 +89,7 @@ def written(key: str) -> str:
 
 def load(path: Path) -> dict[str, tuple[str, ...]]:
     """Return the keys that `path` changes, none where there is no such file. Raises ConfigError."""
-    return parse(config.read(path), str(path)) if path.exists() else {}
+    return parse(config.read_if_there(path), str(path))
 
 
 def parse(text: str, source: str) -> dict[str, tuple[str, ...]]:

@@ -56,7 +56,7 @@ def load(folder: Path, state: Path, keys: Overrides) -> Setup:
 
 def read(path: Path) -> TuiSettings:
     """Return what `path` says, the defaults where there is no such file. Raises ConfigError."""
-    return parse(config.read(path), str(path)) if path.exists() else TuiSettings()
+    return parse(config.read_if_there(path), str(path))
 
 
 def parse(text: str, source: str) -> TuiSettings:
@@ -76,7 +76,7 @@ def save_view(folder: Path, name: str, terms: str) -> TuiSettings:
     Everything else in the file stays as its owner wrote it. Raises ConfigError.
     """
     path = folder / TUI_FILE
-    before = config.read(path) if path.exists() else ""
+    before = config.read_if_there(path)
     after = with_view(before, name, terms)
     settings = parse(after, str(path))
     if settings.views.get(name) != terms:

@@ -341,3 +341,30 @@ def test_a_wrong_identity_is_told_after_the_terminal_is_given_back(tmp_path):
         assert tui.ends() == 2
         told = tui.raw.index(f"sentinel-tui: {tmp_path}")
         assert tui.raw.rindex("\x1b[?1049l") < told
+
+
+def test_a_folder_that_may_not_be_read_is_one_clear_error(tmp_path):
+    folder = tmp_path / "sentinel"
+    folder.mkdir(mode=0)
+    # Root reads everything: not without these two capabilities.
+    dropped = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    done = subprocess.run(
+        [
+            *(dropped if os.geteuid() == 0 else ()),
+            sys.executable,
+            "-m",
+            "sentinel.tui.main",
+            "--keys",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        env={**os.environ, **OWN, "XDG_CONFIG_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    path = folder / "keys.toml"
+    assert done.stderr.splitlines() == [
+        f"sentinel-tui: {path} cannot be looked for: Permission denied",
+        f"  chmod u+rx {folder}, or run as its owner",
+    ]
