@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from sentinel.domain import MAX_COMMAND_CHARS, Finding, Judgement, Node, Span, Verdict
+from sentinel.policy import limits as policy_limits
 from sentinel.tui import look
 from sentinel.tui.line import Line, Piece, Tone, cells_of, clip, line, pad, spread, text, wrap
 from sentinel.tui.safe import SafeStr, glyphs, named, plain_ascii
@@ -125,6 +126,16 @@ def worst_findings(judgement: Judgement) -> list[Finding]:
     return chosen
 
 
+def limits(judgement: Judgement, cells: int, *, first: Line = (), rule: str = "") -> list[Line]:
+    """Return what the node's gate will ask for before it runs an allowed command, or one rule's part."""
+    lines: list[Line] = []
+    for limit in judgement.limits if judgement.verdict is Verdict.ALLOW else ():
+        if rule in ("", limit.rule):
+            head = line(*first, text(f"limit {limit.rule}  ", Tone.DIM))
+            lines += wrap(policy_limits.words(limit), cells, first=head)
+    return lines
+
+
 def strange(command: str, cells: int, *, first: Line = ()) -> list[Line]:
     """Return a line for each sort of character in `command` that is not what it may seem."""
     found = dict.fromkeys(char for char in command if not plain_ascii(char))
@@ -222,5 +233,7 @@ def explanation(command: str, node: Node, judgement: Judgement, cells: int) -> l
         if finding.allow_if:
             head = line(text("  allowed if: ", Tone.DIM))
             rows += wrap(finding.allow_if, cells, first=head)
+    if node.rule or not node.depth:
+        rows += limits(judgement, cells, first=line("  "), rule=node.rule)
     start, end = node.span
     return rows + strange(command[start:end], cells, first=line("  "))

@@ -40,6 +40,7 @@ def _step(number: int, step: Step, mode: Mode, cells: int) -> list[Line]:
     head = line(f"{number:>2} ", *word, gap, will, "  ")
     lines = render_command.source(step.command.text, step.judgement, cells, first=head)
     lines += render_command.strange(step.command.text, cells, first=line(" " * 18))
+    lines += render_command.limits(step.judgement, cells, first=line(" " * 18))
     if step.reason:
         lines += wrap(f"skipped: {step.reason}", cells, Tone.REVIEW, first=line(" " * 18))
     return lines

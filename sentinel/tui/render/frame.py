@@ -9,11 +9,12 @@ from sentinel import human
 from sentinel.domain import Mode, Value
 from sentinel.tui import keys as key_names
 from sentinel.tui.commands import Command
-from sentinel.tui.line import EMPTY, Line, Tone, joined, line, pad, spread, text, width, wrap
+from sentinel.tui.line import EMPTY, Line, Tone, joined, line, pad, plain, spread, text, width, wrap
 from sentinel.tui.look import Skin
 from sentinel.tui.store import Phase, Snapshot, stale
 
 LAST = ("quit", "back", "help")  # at the end of every footer, whatever else has to give way
+NOTICE_ROWS = 3  # of what is said on the status line, at the most
 
 
 class Options(Value, frozen=True, kw_only=True):
@@ -91,9 +92,12 @@ def read_only(snapshot: Snapshot, now_ms: int, options: Options) -> str:
     return ""
 
 
-def notice(words: str, cells: int, *, bad: bool = False) -> Line:
-    """Return the status line: what happened last."""
-    return pad(line(text(f" {words}" if words else "", Tone.BAD if bad else Tone.STRONG)), cells)
+def notice(words: str, cells: int, most: int, *, bad: bool = False) -> list[Line]:
+    """Return the status line: what happened last, in `most` lines; the last one is cut."""
+    rows = wrap(words[: most * cells], cells - 1)
+    said = [*map(plain, rows[: most - 1]), " ".join(map(plain, rows[most - 1 :]))]
+    tone = Tone.BAD if bad else Tone.STRONG
+    return [pad(line(text(f" {row}" if row else "", tone)), cells) for row in said[: len(rows)]]
 
 
 def footer(commands: Sequence[Command], cells: int) -> Line:

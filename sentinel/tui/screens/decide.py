@@ -20,7 +20,7 @@ from sentinel.tui import decide
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.decide import Offer
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Line, Row, Tone, line, rule, text
+from sentinel.tui.line import Line, Row, Tone, line, rule, text, wrap
 from sentinel.tui.render import decision as render
 from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import NEVER_S, Entry
@@ -85,9 +85,11 @@ class DecidePage(Page):
         if self._offer is None or not decide.same_matter(self._offer.incident, incident):
             self._begin(incident, changed=self._offer is not None)
         self._doc.show([Row(of) for of in self._document(self._doc.room)])
-        self._ask.show([line(" ", self._prompt())])
+        asked = wrap(self._prompt(), self.size.width, first=line(" "))
         if not self._doc.read and not self._offer_refused:
-            self._ask.show([line(text(" read on: ↓ or PgDn shows the rest", Tone.WARN))])
+            asked = [line(text(" read on: ↓ or PgDn shows the rest", Tone.WARN))]
+        self._ask.styles.height = len(asked)
+        self._ask.show(asked)
 
     def _begin(self, incident: Incident, *, changed: bool) -> None:
         status = self.desk.snapshot.status

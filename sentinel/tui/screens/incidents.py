@@ -52,6 +52,7 @@ class IncidentsPage(Page):
     """The live list."""
 
     NAME = "incidents"
+    BANNER_ROWS = 1  # evidence stands there: a cursor that moves must not move the list
 
     def __init__(self, desk: Desk) -> None:
         """Build over `desk`."""

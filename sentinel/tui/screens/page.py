@@ -36,6 +36,7 @@ class Page(Screen[None]):
     """Base of every screen. It shows snapshots; what it wants of the hub it asks through the desk."""
 
     NAME: ClassVar[str] = "reading"  # which of `commands.SCREENS` it is
+    BANNER_ROWS: ClassVar[int] = frame.NOTICE_ROWS  # of what stands on the status line by itself
     DIALOG: ClassVar[bool] = False  # a change is being made: nothing leads away but leaving it
     AUTO_FOCUS = "Browser"
 
@@ -232,8 +233,11 @@ class Page(Screen[None]):
         self.app._display(self, "")
 
     def _show_note(self) -> None:
+        most = frame.NOTICE_ROWS if self._notice else self.BANNER_ROWS
         words = self._notice or self.banner()
-        self._note.show([frame.notice(words, self.size.width, bad=self._bad)])
+        rows = frame.notice(words, self.size.width, most, bad=self._bad)
+        self._note.styles.height = len(rows)
+        self._note.show(rows)
 
     def hint(self) -> str:
         """Return what stands on the status line while nothing else has to be said."""

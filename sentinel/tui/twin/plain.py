@@ -15,7 +15,7 @@ from sentinel import human
 from sentinel.domain import Incident, Judgement, Summary, Value
 from sentinel.protocol import HubStatus
 from sentinel.tui import look
-from sentinel.tui.line import Line, Tone, plain, text
+from sentinel.tui.line import Line, Tone, line, plain, text
 from sentinel.tui.render import command as render_command
 from sentinel.tui.render import incident as render_incident
 from sentinel.tui.safe import safe
@@ -85,7 +85,14 @@ def incident(of: Incident, now_ms: int, cells: int) -> str:
     head, *_ = render_incident.top(of, now_ms, cells)
     named = f"incident {of.summary.id} on {of.summary.host}, {look.kind(of.summary.kind)}"
     document = (row.line for row in render_incident.document(of, now_ms, cells))
-    return lines([(text(named),), head, *document])
+    judged = of.judgement.commands if of.judgement else ()
+    limits = [
+        limit
+        for number, each in enumerate(judged, 1)
+        for limit in render_command.limits(each, cells, first=line(f"{number:>2} "))
+    ]
+    headed = [line(text("== LIMITS ==")), *limits] if limits else []
+    return lines([(text(named),), head, *document, *headed])
 
 
 def tree(command: str, judgement: Judgement, cells: int) -> str:
@@ -103,4 +110,5 @@ def tree(command: str, judgement: Judgement, cells: int) -> str:
         for f in render_command.worst_findings(judgement)
     ]
     headed = [*(["== PARTS =="] if told else []), *told, *(["== FINDINGS =="] if findings else [])]
+    rows += render_command.limits(judgement, cells)
     return lines(rows) + "".join(f"{safe(row)}\n" for row in [*headed, *findings])

@@ -165,7 +165,7 @@ async def test_what_is_copied_or_written_does_not_carry_it_on(
             app.push_screen(page)
             await until(pilot, lambda: shown in screen_text(app))
             await press(pilot, "y")
-            await sees(pilot, " copied to ")
+            await sees(pilot, " copied to")
             check(app)
             page.action_write(str(tmp_path))
             await until(pilot, lambda n=number: len(list(tmp_path.glob("*.txt"))) == n)

@@ -165,3 +165,13 @@ def test_the_worst_findings_come_first_each_thing_said_once(recording):
     found = render.worst_findings(twice)
     assert [f.verdict for f in found] == [B, R, R, R]
     assert found[0].rule == "never.audit.logs"
+
+
+def test_the_limits_of_the_rule_are_told_at_its_part_and_at_the_whole(recording):
+    incident = next(r.incident for r in recording.incidents if r.incident.summary.host == "db-01")
+    said = "  limit fix.kill.term  at most 4 in a plan, at most 20 an hour"
+    for number, limited in ((0, False), (1, True)):
+        command, judged = incident.plan.commands[number], incident.judgement.commands[number]
+        for node in judged.tree:
+            lines = [plain(of) for of in render.explanation(command.text, node, judged, 79)]
+            assert (said in lines) is limited

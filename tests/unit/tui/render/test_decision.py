@@ -73,3 +73,9 @@ def test_a_rejection_says_what_happens_then(recording):
     shown = "\n".join(plain(of) for of in lines)
     assert "kill -TERM 2217" in shown
     assert "Nothing runs." in shown
+
+
+def test_the_limits_that_the_nodes_gate_holds_are_told(recording):
+    shown = text(offer(recording, "db-01"), cells=79)
+    assert shown.count(" limit ") == 1
+    assert "limit fix.kill.term  at most 4 in a plan, at most 20 an hour" in shown

@@ -305,3 +305,13 @@ async def test_what_is_left_to_a_person_is_taken_over_and_closed_with_a_note(bui
         await sees(pilot, "close: the hub has recorded it")
     closed = next(i for i in spy.hub._now.values() if i.summary.host == "web-3")
     assert closed.summary.state is State.CLOSED
+
+
+async def test_why_a_plan_cannot_be_approved_is_read_to_its_last_word(build, spy):
+    app = build(port=spy)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "node-017")
+        app.push_screen(IncidentPage(app.desk, identity(spy, "node-017")))
+        await sees(pilot, "WHAT")
+        await press(pilot, "a")
+        await sees(pilot, "cannot be approved: a command in it is BLOCKED", "another plan")

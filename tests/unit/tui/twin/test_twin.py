@@ -41,6 +41,13 @@ def test_every_incident_is_said_in_words_and_in_ascii_json():
         assert msgspec.json.decode(said, type=type(each.incident)) == each.incident
 
 
+def test_the_limits_of_the_rules_are_said(awaiting):
+    said = "limit fix.kill.term  at most 4 in a plan, at most 20 an hour"
+    assert f" 2 {said}" in plain.incident(awaiting, 0, 100)
+    assert said in plain.tree("kill -TERM 2217", awaiting.judgement.commands[1], 100)
+    assert "limit" not in plain.tree("free -m", awaiting.judgement.commands[0], 100)
+
+
 def test_what_is_hostile_is_said_escaped(awaiting):
     renamed = msgspec.structs.replace(awaiting.summary, evidence=HOSTILE, host=HOSTILE)
     hostile = msgspec.structs.replace(awaiting, summary=renamed)
