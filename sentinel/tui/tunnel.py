@@ -9,7 +9,7 @@ Rules of this file:
     no agent and no display (-a, -x), runs no command, and shares no master connection.
   - It may ask its questions once, before there is a screen. When the link is lost it is started again,
     and then asks nothing.
-  - It ends with this program, and with the terminal.
+  - It ends with this program, however that ends, and with the terminal.
 """
 
 from __future__ import annotations
@@ -46,6 +46,19 @@ _OPTIONS = (
 _PLACE = re.compile(r"(?P<host>[^\s:/-][^\s:/]*)(?::(?P<socket>/[^\s:]+))?")
 
 
+def _dying_with_us() -> tuple[str, ...]:
+    """Return what starts a program so that the kernel ends it when we are gone, kill -9 included.
+
+    util-linux has it. Where there is another setpriv, or none, ssh outlives a program that was killed until
+    its terminal goes.
+    """
+    path = shutil.which("setpriv")
+    ours = (
+        path is not None and Path(path).resolve().name == "setpriv"
+    )  # BusyBox's knows no such option
+    return (path, "--pdeathsig", "TERM", "--") if path and ours else ()
+
+
 class Tunnel:
     """A Unix socket of our own that ssh carries to the hub's."""
 
@@ -60,7 +73,7 @@ class Tunnel:
         program = shutil.which("ssh")
         if program is None:
             raise errors.OperatorError("there is no ssh here", hint="install the OpenSSH client")
-        self._program = program
+        self._program = (*_dying_with_us(), program)
         self._host = found["host"]
         self._remote = found["socket"] or SOCKET
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-ssh-"))  # mode 0700
@@ -109,7 +122,7 @@ class Tunnel:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _ssh(self, *more: str) -> subprocess.Popen[bytes]:
-        words = [self._program, *_OPTIONS, *more, "-L", f"{self._here}:{self._remote}"]
+        words = [*self._program, *_OPTIONS, *more, "-L", f"{self._here}:{self._remote}"]
         with (self._folder / "log").open("wb") as log:
             child = subprocess.Popen(  # noqa: S603
                 [*words, "--", self._host], stdin=subprocess.DEVNULL, stdout=log, stderr=log

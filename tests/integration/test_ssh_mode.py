@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -115,18 +116,23 @@ class World:
             self.sshd.wait()
         self.site.stop()
 
-    def run(self, words, **environment):
-        wanted = {
+    @property
+    def own(self):
+        """The environment of the person at the desk."""
+        return {
+            **os.environ,
             "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
             "SSH_AUTH_SOCK": str(self.site.agent_socket),
         }
+
+    def run(self, words, **environment):
         return subprocess.run(
             [str(word) for word in words],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            env={**os.environ, **wanted, **environment},
+            env={**self.own, **environment},
         )
 
     def status(self, place, **environment):
@@ -222,6 +228,35 @@ def test_a_machine_in_between_that_is_not_the_hub_is_told_apart(world):
             child.wait()
     assert done.returncode == 2
     assert "no way through ssh" in done.stderr
+
+
+def alive(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(") ")[2][0] not in "ZX"  # nobody may be there to wait for it
+
+
+def test_ssh_ends_with_a_program_that_was_killed(world):
+    words = [sys.executable, "-c", STATUS, "watch", "--identity", str(world.site.operator)]
+    child = subprocess.Popen(
+        [*words, "--ssh", f"alice@hub:{world.socket}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**world.own, "TMPDIR": str(world.folder)},  # what it leaves behind goes with the rest
+    )
+    with child:
+        assert child.stderr.readline().startswith("watching from revision")
+        (ssh,) = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        assert b"-L" in Path(f"/proc/{ssh}/cmdline").read_bytes().split(b"\0")
+        child.kill()
+    deadline = time.monotonic() + WAIT_S
+    while alive(ssh):
+        if time.monotonic() > deadline:
+            os.kill(int(ssh), signal.SIGTERM)
+            raise AssertionError("ssh has outlived the program")
+        time.sleep(0.02)
 
 
 def test_on_the_hubs_host_nobody_signs_without_a_forwarded_agent(world):
