@@ -270,7 +270,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             LINE,
             "colon",
             "command",
-            "type a command by name: Tab, ↑",
+            "type a command by name; in a field Esc first",
         ),
         C("help", "question_mark", "help", "this help"),
     ),
