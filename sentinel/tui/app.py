@@ -273,7 +273,8 @@ class SentinelApp(App[None]):
         sent = clip.sequence(words, os.environ)
         self._beside = sent
         page = self._pages()[-1]
-        ways = [*(["OSC 52"] if sent else []), *([clip.short(kept)] if kept else [])]
+        way = "OSC 52" if sent else "tmux" if clip.tmux(words, os.environ) else ""
+        ways = [each for each in (way, clip.short(kept) if kept else "") if each]
         if ways:
             page.say(f"{message.what} copied to {' and '.join(ways)}")
         else:

@@ -1,14 +1,17 @@
 """Getting text out of the terminal: to the clipboard, and into files.
 
-No process is started for it. A terminal that knows OSC 52 puts the text into its clipboard; tmux hands
-that on where it may (`set-clipboard on`, or `allow-passthrough on`). Whether anybody took it is never
-answered, so the text is in a file as well, and the person is told which.
+A terminal that knows OSC 52 puts the text into its clipboard; tmux hands that on where it may
+(`set-clipboard on`, or `allow-passthrough on`). Whether anybody took it is never answered, so the text is
+in a file as well, and the person is told which. What is longer than terminals take goes to tmux itself,
+where there is one: only for that is a process started.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from sentinel.tui.safe import safe
 MAX_ENCODED = 74_994  # bytes that terminals take at most
 MAX_CHARS = 1_000_000  # of one copy in the file
 LAST_COPY = "last-copy"
+TMUX_S = 1.0  # the screen stands still meanwhile
 
 
 def one_line(text: str) -> str:
@@ -39,6 +43,21 @@ def sequence(text: str, environment: Mapping[str, str]) -> str:
     if not environment.get("TMUX"):
         return plain_form
     return plain_form + f"\x1bPtmux;\x1b{plain_form}\x1b\\"
+
+
+def tmux(text: str, environment: Mapping[str, str]) -> bool:
+    """Put `text` into tmux's own buffer, and through it into the clipboard; say whether it took it."""
+    program = shutil.which("tmux") if environment.get("TMUX") else None
+    if program is None:
+        return False
+    words = [program, "load-buffer", "-w", "-"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            words, input=text.encode(), capture_output=True, check=False, timeout=TMUX_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def short(path: Path) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from sentinel.errors import OperatorError
 from sentinel.tui import clip
 from sentinel.tui.line import line, text
+from tests.e2e.tmux import Tmux
 
 OSC = re.compile(r"\x1b\]52;c;([A-Za-z0-9+/]*={0,2})\x07")
 
@@ -23,6 +26,21 @@ def test_the_sequence_carries_the_text_and_nothing_else():
 def test_in_tmux_it_is_handed_on_in_both_ways_that_tmux_knows():
     sent = clip.sequence("ls", {"TMUX": "/tmp/x,1,0"})
     assert sent == "\x1b]52;c;bHM=\x07\x1bPtmux;\x1b\x1b]52;c;bHM=\x07\x1b\\"
+
+
+def test_what_is_too_long_for_a_terminal_is_taken_by_tmux(tmp_path):
+    assert not clip.tmux("x", {})
+    assert not clip.tmux("x", {"TMUX": f"{tmp_path}/none,1,0"})
+    screen = Tmux(tmp_path, ["true"], dict(os.environ))
+    try:
+        long = "ü" * 100_000
+        code = "import os, sys; from sentinel.tui import clip; print(clip.tmux('ü' * 100_000, os.environ))"
+        (tmp_path / "copy.py").write_text(code)
+        screen.keys(f"{sys.executable} {tmp_path}/copy.py", "Enter")
+        screen.sees("True")
+        assert screen.run("show-buffer") == long
+    finally:
+        screen.close()
 
 
 def test_what_is_too_long_for_a_terminal_is_not_sent():

@@ -530,6 +530,7 @@ def setup_of(folder):
 
 
 async def test_a_copy_that_nobody_can_take_is_not_called_one(build, monkeypatch):
+    monkeypatch.delenv("TMUX", raising=False)
     app = build()
     async with running(app) as pilot:
         page = app.screen
