@@ -247,7 +247,7 @@ class Program:
                 first = first or last - begun
                 data += part
 
-    def painted(self):
+    def painted(self, quiet=0.8):
         """Return ms, CPU ms and bytes until the first text stands on the screen, and bytes when quiet."""
         data = ""
         while len(SEQUENCE.sub("", data).replace(" ", "")) < PAINTED:
@@ -255,7 +255,7 @@ class Program:
             if time.perf_counter() - self.begun > 30 or self.process.poll() is not None:
                 raise RuntimeError(f"painted nothing: {data[-200:]!r}")
         paint_ms, cpu = (time.perf_counter() - self.begun) * 1000, cpu_ms(self.process.pid)
-        rest, _ = self.until_quiet(0.8, 1.5)
+        rest, _ = self.until_quiet(quiet, 1.5)
         return paint_ms, cpu, len((data + rest).encode())
 
     def key(self, name):
@@ -338,12 +338,12 @@ def row(name, *figures, goal=""):
     print(f"  {name:<34} {'  '.join(f'{f:>14}' for f in figures)}   {goal}", flush=True)
 
 
-def start(command, size, runs, **environment):
+def start(command, size, runs, quiet=0.8, **environment):
     """Return the medians of first paint, its CPU and the bytes of a start."""
     found = []
     for _ in range(runs):
         with Program(command, size, **environment) as program:
-            found.append(program.painted())
+            found.append(program.painted(quiet))
     return [statistics.median(column) for column in zip(*found, strict=True)]
 
 
@@ -469,12 +469,12 @@ def peers(size, args, home):
             print(f"  {name} is not here{': ' + GET[name] if name in GET else ''}")
             continue
         try:
-            paint, cpu, size_bytes = start(command, size, 3, **own)
+            paint, cpu, size_bytes = start(command, size, 3, 2.5, **own)  # some paint in parts
         except RuntimeError as failure:
             print(f"  {name}: {failure}")
             continue
         with Program(command, size, **own) as program:
-            program.painted()
+            program.painted(2.5)
             downs = [program.key("down") for _ in range(5)]
             pages = [program.key("page") for _ in range(3)]
             rss = rss_mib(program.process.pid)
