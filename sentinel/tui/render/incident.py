@@ -60,7 +60,7 @@ def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
     age = human.age(now_ms - summary.opened_ms)
     meaning = look.STATE_MEANING[summary.state]
     if summary.state is State.AWAITING and _rehearsal(incident):
-        meaning = f"rehearsed, nothing was changed; {meaning}"
+        meaning = f"rehearsed, nothing changed; {meaning}"
     words = f"  {age} old: {meaning}"
     head = line(look.severity(summary.severity), "  ", look.state(summary.state), words)
     return [clip(head, cells), stages(incident, cells)]

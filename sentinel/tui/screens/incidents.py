@@ -11,9 +11,10 @@ from sentinel import errors, human
 from sentinel.domain import Incident, Summary
 from sentinel.lifecycle import TERMINAL
 from sentinel.protocol import GetRequest, ListRequest, Order
-from sentinel.tui import filters, look, setup
+from sentinel.tui import commands, filters, look, setup
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.clip import short as clip_short
+from sentinel.tui.commands import Command
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, text
 from sentinel.tui.render import incidents as render
@@ -158,9 +159,17 @@ class IncidentsPage(Page):
             self.ask(request)
 
     def hint(self) -> str:
-        """Return the evidence of the incident under the cursor, in full."""
+        """Return the evidence of the incident under the cursor, in full; or what a filter may say."""
+        if self._filter.has_focus:
+            return next(c.more for c in commands.TABLE[self.NAME] if c.name == "filter")
         at = self._list.at
         return self._shown[at].evidence if 0 <= at < len(self._shown) else ""
+
+    def at_foot(self) -> list[Command]:
+        """Return what Enter and Escape do to a filter while it is typed."""
+        if self._filter.has_focus:
+            return [Command("", "enter", "keep the filter"), Command("", "escape", "clear it")]
+        return super().at_foot()
 
     def on_browser_moved(self, _: Browser.Moved) -> None:
         """Show the evidence of the row under the cursor, and see to the rows beyond it."""

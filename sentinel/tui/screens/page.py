@@ -25,6 +25,7 @@ from sentinel.tui.look import Skin
 from sentinel.tui.render import frame
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets import bindings
+from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import Browser, Lines
 from sentinel.tui.widgets.paint import Painted
 from sentinel.tui.widgets.prompt import Prompt
@@ -205,7 +206,11 @@ class Page(Screen[None]):
         self._head.show([frame.header(self.path(), snapshot, now_ms, desk.options, cells)])
         self.draw()
         self._show_note()
-        self._foot.show([frame.footer(self.offered(), cells)])
+        self._foot.show([frame.footer(self.at_foot(), cells)])
+
+    def on_descendant_focus(self) -> None:
+        """Offer what works where the cursor is now."""
+        self._foot.show([frame.footer(self.at_foot(), self.size.width)])
 
     def strips(self) -> list[Strip]:
         """Return every line of the screen, from the widgets themselves; none where nothing is laid out.
@@ -281,6 +286,21 @@ class Page(Screen[None]):
     def offered(self) -> list[Command]:
         """Return this screen's commands that work now."""
         return [c for c in self.own() if self.check_action(c.does, c.given)]
+
+    def at_foot(self) -> list[Command]:
+        """Return what the footer offers: while a field has the cursor, only what is not typed there."""
+        field = self.focused
+        if isinstance(field, Prompt):
+            return [Command("", "enter", "do it"), Command("", "escape", "leave")]
+        if not isinstance(field, Entry):
+            return self.offered()
+        left = [
+            command._replace(
+                keys=",".join(k for k in command.keys.split(",") if not field.takes(k))
+            )
+            for command in self.offered()
+        ]
+        return [command for command in left if command.keys]
 
     def typable(self) -> list[Command]:
         """Return what may be typed here, this screen's own first."""

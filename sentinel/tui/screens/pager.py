@@ -32,6 +32,10 @@ class Pager(Page):
         """Return the widgets."""
         return (self._doc,)
 
+    def hint(self) -> str:
+        """Return that there is more, as long as it was not on the screen."""
+        return "" if self._doc.read else "more below: ↓ or PgDn"
+
     def draw(self) -> None:
         """Show the document."""
         self._doc.show(self._document(self._doc.room))

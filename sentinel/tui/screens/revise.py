@@ -14,6 +14,7 @@ from sentinel.policy import rules, validate
 from sentinel.protocol import ReviseRequest
 from sentinel.tui import look
 from sentinel.tui.client import Answered, Refused
+from sentinel.tui.commands import Command as KeyCommand
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Row, Tone, line, text, wrap
 from sentinel.tui.render import command as render
@@ -92,6 +93,13 @@ class RevisePage(Page):
     @property
     def _at(self) -> int:
         return int(self._list.stop) if self._list.stop else -1
+
+    def at_foot(self) -> list[KeyCommand]:
+        """Return what Enter and Escape do to a command while it is changed."""
+        if self._changing is not None:
+            keep, leave = ("enter", "keep it"), ("escape", "leave it as it was")
+            return [KeyCommand("", *keep), KeyCommand("", *leave)]
+        return super().at_foot()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keep the list's keys from a line that is being typed."""

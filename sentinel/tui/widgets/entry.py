@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
+from sentinel.tui import keys as key_names
 from sentinel.tui.line import Line, Tone, cells_of, line, text
 from sentinel.tui.widgets.paint import Paint, Painted
 
 MAX_CHARS = 400
 NEVER_S = float("inf")
+_EDITS = frozenset({"backspace", "delete", "ctrl+u", "ctrl+w", "left", "right", "home", "end"})
 
 
 class Entry(Painted, can_focus=True):
@@ -69,6 +71,11 @@ class Entry(Painted, can_focus=True):
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Say whether this key would be typed."""
         return character is not None and character.isprintable() and self._accepts(character)
+
+    def takes(self, key: str) -> bool:
+        """Say whether `key`, by Textual's name, is typed or edits what was typed."""
+        char = " " if key == "space" else key_names.written(key)
+        return key in _EDITS or (len(char) == 1 and self.check_consume_key(key, char))
 
     def on_key(self, event: events.Key) -> None:
         """Type, edit, or leave the key to the screen."""

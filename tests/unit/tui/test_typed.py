@@ -540,3 +540,35 @@ async def test_a_copy_that_nobody_can_take_is_not_called_one(build, monkeypatch)
         monkeypatch.setattr(page, "subject", lambda: ("output", ""))
         await press(pilot, "y")
         await sees(pilot, "there is nothing under the cursor to copy")
+
+
+async def test_while_a_field_has_the_cursor_the_footer_offers_what_works_there(build):
+    async with running(build()) as pilot:
+        assert "q quit" in foot(pilot.app).strip()
+        await press(pilot, "slash")
+        await until(pilot, lambda: foot(pilot.app).strip() == "↵ keep the filter  Esc clear it")
+        assert note(pilot.app).startswith("host= kind= state=")
+        await press(pilot, *"q?")
+        await sees(pilot, "/ > q?")
+        await press(pilot, "escape", "colon")
+        await until(pilot, lambda: foot(pilot.app).strip() == "↵ do it  Esc leave")
+        await press(pilot, "escape", "enter")
+        await sees(pilot, "kill -TERM 2217")
+        await press(pilot, "e")
+        await sees(pilot, "judged here by the shipped rules")
+        await press(pilot, "enter")
+        await until(pilot, lambda: foot(pilot.app).strip() == "↵ keep it  Esc leave it as it was")
+        await press(pilot, "escape", "escape", "a")
+        await until(pilot, lambda: "t LIVE/dry-run" in foot(pilot.app).strip())
+        await press(pilot, "tab")
+        await until(pilot, lambda: foot(pilot.app).strip() == "↵ decide  Tab reason  Esc back")
+
+
+async def test_the_help_says_that_there_is_more_of_it(build):
+    async with running(build()) as pilot:
+        await press(pilot, "question_mark")
+        await sees(pilot, "HERE", "more below")
+        await press(pilot, "G")
+        await sees(pilot, "EVERYWHERE")
+        pilot.app._tick()
+        await until(pilot, lambda: "more below" not in screen_text(pilot.app))
