@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sentinel import config, errors, human
 from sentinel.config import HubSettings
-from sentinel.hub import audit, export, main, notary, people, replay
+from sentinel.hub import audit, export, notary, people, replay, server
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_log import Row
 from sentinel.hub.place import database_url, settings_of
@@ -116,7 +116,7 @@ def run_replay(args: argparse.Namespace) -> int:
         policy = rules.load(site=[Path(path) for path in settings.policy])
         known = signers.watched(people.signers_path(settings, args.state)).now()
         dossier = await store.dossiers.dossier(args.incident)
-        return await replay.steps(store, dossier, main.Judge(policy), known)
+        return await replay.steps(store, dossier, server.Judge(policy), known)
 
     done = asyncio.run(_with_store(args, steps))
     for step in done:

@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -20,8 +21,10 @@ from sentinel.config import HubSettings
 from sentinel.domain import HOST_PATTERN
 from sentinel.hub import people
 from sentinel.hub.access import permit
-from sentinel.hub.persist import Store
 from sentinel.trust import checkpoint, identity, signers, x509
+
+if TYPE_CHECKING:
+    from sentinel.hub.persist import Store
 
 log = logging.getLogger(__name__)
 

@@ -96,9 +96,13 @@ def test_the_agent_never_loads_what_the_hub_and_the_terminal_need():
 
 
 def test_the_hub_never_loads_the_agent_or_the_terminal():
-    loaded = modules_after("import sentinel.hub.main")
+    loaded = modules_after("import sentinel.hub.server")
     assert not {name for name in loaded if name.startswith(("sentinel.agent", "sentinel.tui"))}
     assert "textual" not in loaded
+
+
+def test_what_needs_no_database_does_not_load_one():
+    assert not modules_after("import sentinel.hub.main") & {"sqlmodel", "alembic", "ollama"}
 
 
 def test_the_terminal_never_loads_the_hub_or_the_agent():
