@@ -177,11 +177,12 @@ def cpu_ms(pid):
     return sum(int((_read(path).split() or ["0"])[0]) for path in paths) / 1e6
 
 
-def rss_mib(pid):
-    """Return the resident memory of the tree."""
+def rss_mib(pid, field="VmRSS"):
+    """Return the resident memory of the tree; `RssAnon` is what no other program could share."""
     kib = 0
     for each in tree(pid):
-        found = re.search(r"^VmRSS:\s+(\d+)", _read(Path(f"/proc/{each}/status")), re.MULTILINE)
+        status = _read(Path(f"/proc/{each}/status"))
+        found = re.search(rf"^{field}:\s+(\d+)", status, re.MULTILINE)
         kib += int(found[1]) if found else 0
     return kib / 1024
 
@@ -367,6 +368,7 @@ def measured(place, size, args):
         place.stir(0)
         program.idle(2)
         found["rss"] = rss_mib(program.process.pid)
+        found["own"] = rss_mib(program.process.pid, "RssAnon")
     return found
 
 
@@ -441,6 +443,7 @@ def report(places, args):
         row("CPU at 5 updates/s in 10 s, ms", f"{found['live cpu']:.0f}", goal="150")
         few = [f"at {other.count}: {measured(other, size, args)['rss']:.1f}" for other in others]
         row("RSS, MiB", f"{found['rss']:.1f}", *few, goal="60; within 5 %")
+        row("of it no library's pages, MiB", f"{found['own']:.1f}")
         peers(size, args, place.site.folder / "home")
     lags, rate = slow_link(place, SIZES[0])
     shown = ", ".join("never" if lag is None else f"{lag:.2f}" for lag in lags)
@@ -477,7 +480,7 @@ def peers(size, args, home):
             program.painted(2.5)
             downs = [program.key("down") for _ in range(5)]
             pages = [program.key("page") for _ in range(3)]
-            rss = rss_mib(program.process.pid)
+            rss, own_mib = (rss_mib(program.process.pid, name) for name in ("VmRSS", "RssAnon"))
             _, idle = program.idle(5)
         down, page = (statistics.median(key[0] for key in keys) for keys in (downs, pages))
         row(
@@ -487,7 +490,7 @@ def peers(size, args, home):
             f"start {size_bytes:.0f} B",
             f"down {down:.0f} B",
             f"page {page:.0f} B",
-            f"RSS {rss:.0f}",
+            f"RSS {rss:.0f} ({own_mib:.0f})",
             f"idle {2 * idle:.0f} ms",
         )
 
