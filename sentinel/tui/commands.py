@@ -53,6 +53,10 @@ C = Command
 # The places; a screen names those it is made of, and the first one's keys win.
 PAGE, LIST, APP, LINE = "page", "list", "everywhere", "line"
 
+# Of one incident, and of those that are marked in the list.
+ON_IT = C("acknowledge", "i", "on it", "say that you are on it; others see who is", mutates=True)
+GIVE_BACK = C("release", "b", "give back", "say that nobody is on it any more", mutates=True)
+
 TABLE: dict[str, tuple[Command, ...]] = {
     "incidents": (
         C(
@@ -67,12 +71,14 @@ TABLE: dict[str, tuple[Command, ...]] = {
             "filter",
             "slash",
             "filter",
-            "host= kind= state= sev= verdict= text, !not",
+            "host= kind= state= sev= verdict= who= text, !not",
             takes="[TERMS]",
         ),
         C("next", "n", "next", "to the next incident that needs you"),
         C("ended", "o", "ended", "show those that have ended as well, or not"),
-        C("mark", "space", "mark", "mark it, for copy and write", shown=False),
+        ON_IT,
+        GIVE_BACK._replace(shown=False),
+        C("mark", "space", "mark", "mark it: for copy, write, on it, give back", shown=False),
         C("sort", "s", "sort", "by another column", takes="[COLUMN]", shown=False),
         C("view", "", "view", "a filter that was saved", takes="NAME"),
         C("save", "", "save", "save this filter as a view", takes="NAME"),
@@ -122,6 +128,8 @@ TABLE: dict[str, tuple[Command, ...]] = {
             mutates=True,
         ),
         C("close", "c", "close", "close it with a note on what was done", mutates=True),
+        ON_IT,
+        GIVE_BACK,
         C("log", "l", "its audit log", "the audit records of this incident", shown=False),
     ),
     "command": (

@@ -36,7 +36,10 @@ async def filled(store):
             case = await work.case(incident)
             state = random.choice(list(State))
             after = msgspec.structs.replace(
-                case, state=state, verdict=random.choice((None, *Verdict))
+                case,
+                state=state,
+                verdict=random.choice((None, *Verdict)),
+                owner=random.choice(("", "", "ann", "anna-b", "bob")),
             )
             assert await work.swap(case, after)
 
@@ -68,6 +71,7 @@ async def test_pages_in_the_urgent_order_are_the_terminals_order(store, filled):
     [
         *("host=web", "host=_", "host=%", "!host=web", "kind=cpu sev=crit", "verdict=allow"),
         *("!verdict=allow", "state=awaiting", "state=resolved", "hog", "HOG 300", "wb1", "d01"),
+        *("who=ann", "who=", "!who=", "!who=bob", "who= sev=crit", "who=ANN", "bob", "!bob"),
         *("reasoning", "crit", "nothing-like-it", "!nothing-like-it", "a/b", "mem !web"),
     ],
 )
