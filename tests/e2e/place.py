@@ -39,9 +39,12 @@ class Place:
         self.site.running[f"leak {child.pid}"] = child
         return child
 
-    def sentinel(self, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `sentinel WORDS...` as the operator."""
-        identity = ("--identity", self.site.operator)
+    def sentinel(
+        self, *words: object, stdin: str = "", who: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `sentinel WORDS...` as the operator, or as `who`, whom `site.let_in` let in."""
+        identity = ("--identity", self.site.folder / who if who else self.site.operator)
+        sock = self.site.folder / f"{who}.agent" if who else self.site.agent_socket
         command = [sys.executable, "-m", "sentinel.cli", *words, *identity]
         return subprocess.run(
             [str(word) for word in command],
@@ -50,7 +53,7 @@ class Place:
             text=True,
             timeout=60,
             check=False,
-            env=self.environment,
+            env={**self.environment, "SSH_AUTH_SOCK": str(sock)},
         )
 
 
