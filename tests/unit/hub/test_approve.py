@@ -17,6 +17,7 @@ from sentinel.domain import (
     Mode,
     PlanJudgement,
     Risk,
+    Stage,
     State,
     Statement,
     Verdict,
@@ -457,6 +458,7 @@ async def test_whoever_acknowledges_is_on_it_until_somebody_else_is_or_nobody(st
         incident = await approve.act(store, name, act(incident, action, note), b.NOW)
         assert incident.summary.revision > before.revision
         assert incident.summary.state is before.state
+        assert incident.moves[-1].stage is Stage.PERSIST  # nothing was approved by it
         told.append((incident.summary.owner, incident.moves[-1].actor, incident.moves[-1].text))
     assert told == [
         ("alice", "operator:alice", "acknowledged by alice"),

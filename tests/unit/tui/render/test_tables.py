@@ -68,7 +68,7 @@ def test_who_is_on_it_stands_before_the_evidence_and_never_in_place_of_it(record
 
     assert evidence("", 78) == "97.1% used, +2.1%/mi…"
     assert evidence("alice", 78) == "@alice 97.1% used, +…"
-    assert evidence("alexander.the-great", 78) == "@alexan… 97.1% used…"
+    assert evidence("alexander.the-great", 78) == "@alexan… 97.1% used,…"
     assert evidence("alexander.the-great", 158).startswith("@alexander.the-… 97.1% used, +2.1%/min")
 
 
