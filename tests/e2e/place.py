@@ -6,11 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from sentinel import demo
-from sentinel.domain import Mode
+from sentinel.domain import Mode, Summary
 
 
 class Place:
@@ -55,6 +58,22 @@ class Place:
             check=False,
             env={**self.environment, "SSH_AUTH_SOCK": str(sock)},
         )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a program that ended well has printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def awaiting(place: Place) -> Summary:
+    """Return the incident once its plan awaits a decision."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = said(place.sentinel("incidents", "state=awaiting", "--json")).splitlines()
+        if found:
+            return msgspec.json.decode(found[0], type=Summary)
+    raise AssertionError(place.site.logs())
 
 
 @contextlib.contextmanager

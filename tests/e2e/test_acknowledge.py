@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import msgspec
 import pytest
 
-from sentinel.domain import Incident, State, Summary
-from tests.e2e.place import living
+from sentinel.domain import Incident, State
+from tests.e2e.place import awaiting, living, said
+from tests.e2e.tmux import Tmux
 
 
 @pytest.fixture
@@ -27,44 +27,30 @@ def place(tmp_path):
         yield made
 
 
-def said(done, status=0):
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def terminal(place, tmp_path):
+    folder = tmp_path / "tmux"
+    folder.mkdir()
+    command = (sys.executable, "-m", "sentinel.tui.main", "--identity", place.site.operator)
+    opened = Tmux(folder, command, place.environment)
+    yield opened
+    opened.close()
 
 
-def awaiting(place):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        found = said(place.sentinel("incidents", "state=awaiting", "--json")).splitlines()
-        if found:
-            return msgspec.json.decode(found[0], type=Summary)
-    raise AssertionError(place.site.logs())
-
-
-def test_who_is_on_it_is_said_seen_handed_on_and_given_back(place):
+def test_who_is_on_it_is_said_seen_handed_on_and_given_back(place, terminal):
+    terminal.sees("hub ok", "ack-worker", "AWAITING")
     summary = awaiting(place)
     tail = summary.id[-8:]
     assert summary.owner == ""
     digest = msgspec.json.decode(
         said(place.sentinel("show", tail, "--json")), type=Incident
     ).plan_digest.removeprefix("sha256:")
-    watch = subprocess.Popen(
-        [sys.executable, "-m", "sentinel.cli", "watch", "--identity", str(place.site.operator)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=place.environment,
-    )
-    try:
-        assert "watching from revision" in watch.stderr.readline()
-        mine = said(place.sentinel("ack", tail, "--note", "on my way"))
-        assert mine == f"{tail} demo-host: acknowledged by you: on my way\n"
-        assert ", on it: you, " in next(row for row in watch.stdout if tail in row)
-    finally:
-        watch.terminate()
-        watch.communicate()
+    terminal.keys("i")
+    terminal.sees("> ACKNOWLEDGE", "Say that you are on it", "note >")
+    terminal.keys("on my way", "Enter")
+    terminal.sees("acknowledge: the hub has recorded it", "@you ")
 
-    # Everybody sees it: in the list, by filter, and on the incident.
+    # Everybody sees it: in the list, by filter, and on the incident; and who it is now, as it changes.
     assert " @you " in said(place.sentinel("incidents", "who=you", who="vera"))
     assert "AWAITING  on it: you  " in said(place.sentinel("show", tail, who="vera"))
 
@@ -79,6 +65,7 @@ def test_who_is_on_it_is_said_seen_handed_on_and_given_back(place):
     # Another takes it on; of several the one that cannot be is named, and the others are.
     both = place.sentinel("ack", "none-such", tail, who="bob")
     assert both.stdout == f"{tail} demo-host: acknowledged by bob instead of you\n"
+    terminal.sees("@bob ")
     assert both.returncode == 2
     assert both.stderr.startswith("sentinel: none-such: ")
     assert tail not in both.stderr
