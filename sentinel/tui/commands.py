@@ -56,6 +56,40 @@ PAGE, LIST, APP, LINE = "page", "list", "everywhere", "line"
 # Of one incident, and of those that are marked in the list.
 ON_IT = C("acknowledge", "i", "on it", "say that you are on it; others see who is", mutates=True)
 GIVE_BACK = C("release", "b", "give back", "say that nobody is on it any more", mutates=True)
+# A dialog's text, while what has the cursor is a line to type in.
+READ_ON = (
+    C("up", "up", "up", "read on above", action="scroll", given=(-1,), shown=False, fixed=True),
+    C(
+        "down",
+        "down",
+        "down",
+        "read on below",
+        action="scroll",
+        given=(1,),
+        shown=False,
+        fixed=True,
+    ),
+    C(
+        "page-up",
+        "pageup",
+        "page up",
+        "read on above by a page",
+        action="page",
+        given=(-1,),
+        shown=False,
+        fixed=True,
+    ),
+    C(
+        "page-down",
+        "pagedown",
+        "page down",
+        "read on below by a page",
+        action="page",
+        given=(1,),
+        shown=False,
+        fixed=True,
+    ),
+)
 
 TABLE: dict[str, tuple[Command, ...]] = {
     "incidents": (
@@ -193,37 +227,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
         ),
         C("field", "tab", "reason", "go to the reason, or back"),
         C("mode", "t", "LIVE/dry-run", "change between rehearsing and doing it"),
-        C("up", "up", "up", "read on above", action="scroll", given=(-1,), shown=False, fixed=True),
-        C(
-            "down",
-            "down",
-            "down",
-            "read on below",
-            action="scroll",
-            given=(1,),
-            shown=False,
-            fixed=True,
-        ),
-        C(
-            "page-up",
-            "pageup",
-            "page up",
-            "read on above by a page",
-            action="page",
-            given=(-1,),
-            shown=False,
-            fixed=True,
-        ),
-        C(
-            "page-down",
-            "pagedown",
-            "page down",
-            "read on below by a page",
-            action="page",
-            given=(1,),
-            shown=False,
-            fixed=True,
-        ),
+        *READ_ON,
         C("back", "q,escape", "back", "leave; nothing is decided"),
     ),
     "act": (
@@ -236,6 +240,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             mutates=True,
             fixed=True,
         ),
+        *READ_ON,
         C("back", "q,escape", "back", "leave; nothing is done"),
     ),
     "revise": (

@@ -13,7 +13,7 @@ from sentinel.protocol import Action, ActRequest
 from sentinel.tui import look
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import EMPTY, Line, Row, Tone, line, text, wrap
+from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, wrap
 from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import Browser
@@ -71,13 +71,22 @@ class ActPage(Page):
     def _incidents(self, cells: int) -> Iterator[Line]:
         """Yield each incident, those that the hub refused first; of a single one only who is on it."""
         for each in sorted(self._subjects, key=lambda s: s.id not in self._refused):
-            named = f"{human.short_id(each.id)} {each.host} {look.kind(each.kind)}  "
+            told, tone = look.on_it(each.owner, each.state), Tone.STRONG
             if error := self._refused.get(each.id):
-                yield from wrap(error.what, cells, Tone.BAD, first=line(named))
+                told, tone = error.what, Tone.BAD
             elif each.id in self._done:
-                yield line(named, text("recorded", Tone.GOOD))
-            elif each.owner or len(self._subjects) > 1:
-                yield line(named, text(look.on_it(each.owner, each.state), Tone.STRONG))
+                told, tone = "recorded", Tone.GOOD
+            if told or len(self._subjects) > 1:
+                named = line(f"{human.short_id(each.id)} {each.host} {look.kind(each.kind)}  ")
+                yield from wrap(told, cells, tone, first=clip(named, cells // 2))
+
+    def action_scroll(self, rows: int) -> None:
+        """Read on."""
+        self._doc.action_step(rows)
+
+    def action_page(self, pages: int) -> None:
+        """Read on by a page."""
+        self._doc.action_page(pages)
 
     def on_entry_submitted(self, message: Entry.Submitted) -> None:
         """Do it, or say why not."""

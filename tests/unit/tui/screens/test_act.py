@@ -107,6 +107,22 @@ async def test_of_several_the_one_that_is_refused_is_named_and_the_others_are_do
         await until(pilot, lambda: isinstance(app.screen, IncidentsPage))
 
 
+async def test_all_that_are_marked_can_be_read_before_it_is_done(build, hub):
+    app = build(port=Spy(hub))
+    async with app.run_test(size=(80, 14)) as pilot:
+        await sees(pilot, "db-01")
+        await press(pilot, *(["space"] * 7), "i")
+        await sees(pilot, "> 7 incidents > ACKNOWLEDGE", "5f02 db-01")
+        assert "edge-2" not in screen_text(app)
+        await press(pilot, "pagedown")
+        await sees(pilot, "4ed9 edge-2 disk_space")
+        app._tick()
+        await pilot.pause(0.05)
+        assert "4ed9 edge-2 disk_space" in screen_text(app)
+        await press(pilot, "pageup", "up")
+        await sees(pilot, "Say that you are on it")
+
+
 async def test_more_than_may_be_on_their_way_wait_for_an_answer(build, hub, monkeypatch):
     monkeypatch.setattr(act, "AT_ONCE", 1)
     spy = Spy(hub)
