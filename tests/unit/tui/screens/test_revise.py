@@ -164,6 +164,9 @@ async def test_an_incident_that_changed_meanwhile_keeps_its_plan(build, hub):
                 action=protocol.Action.ASK_AGAIN,
             )
         )
+        known = app.desk.store.incidents
+        await until(pilot, lambda: known[incident.summary.id].summary.state is State.REPORTED)
+        app._tick()
         await press(pilot, "space", "s")
         await sees(pilot, "the incident has changed since you read it")
 
