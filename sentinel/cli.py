@@ -71,7 +71,7 @@ ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
         _hub,
         (
             *("status", "incidents", "show", "watch", "nodes"),
-            *("approve", "reject", "revise", "again", "take", "close"),
+            *("approve", "reject", "revise", "again", "take", "close", "ack"),
         ),
     ),
     (_audit, ("audit",)),

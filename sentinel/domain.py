@@ -588,6 +588,7 @@ class Summary(Value, frozen=True, kw_only=True):
     count: Count = 1  # how often it was reported
     opened_ms: Millis
     updated_ms: Millis
+    owner: Name = ""  # who is on it, as the hub authenticated them; empty: nobody
 
 
 class Incident(Value, frozen=True, kw_only=True):

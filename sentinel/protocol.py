@@ -237,13 +237,17 @@ class Field(StrEnum):
     STATE = "state"
     VERDICT = "verdict"
     EVIDENCE = "evidence"
+    OWNER = "owner"
 
 
 class Match(Value, frozen=True, kw_only=True):
-    """The field holds these parts in this order, in lower case, with anything in between."""
+    """The field holds these parts in this order, in lower case, with anything in between.
+
+    Without a part it is empty.
+    """
 
     field: Field
-    parts: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+    parts: Annotated[tuple[Name, ...], Meta(max_length=64)]
 
 
 class Term(Value, frozen=True, kw_only=True):
@@ -354,10 +358,12 @@ class Action(StrEnum):
     ASK_AGAIN = "ask-again"
     TAKE_OVER = "take-over"
     CLOSE = "close"
+    ACKNOWLEDGE = "acknowledge"  # the operator is on it, instead of whoever was
+    RELEASE = "release"  # nobody is on it any more
 
 
 class ActRequest(Value, frozen=True, kw_only=True):
-    """Moves an incident by hand; `revision` is what the operator saw (compare-and-set)."""
+    """Acts on an incident by hand; `revision` is what the operator saw (compare-and-set)."""
 
     incident: Id
     revision: Count

@@ -35,7 +35,7 @@ class Rank(StrEnum):
     """What a person may do; each may do all that those before it may."""
 
     VIEWER = "viewer"  # read everything
-    APPROVER = "approver"  # decide, ask again, take over, close
+    APPROVER = "approver"  # decide, ask again, take over, close, acknowledge
     LEAD = "lead"  # write commands into a plan
     ADMIN = "admin"  # what changes who may do what
 

@@ -283,7 +283,7 @@ def _told(statement: Statement, signed: tuple[Signature, ...], missing: int, eve
 
 
 async def act(store: Store, operator: str, request: ActRequest, now_ms: int) -> Incident:
-    """Ask again, take over or close, if the incident still is as the operator saw it.
+    """Ask again, take over, close, acknowledge or release, if the incident is as the operator saw it.
 
     Raises ConflictError where it has changed since, LifecycleError where its state has no such move.
     """
@@ -304,7 +304,10 @@ _ACTS = {
 
 async def _act(work: UnitOfWork, operator: str, request: ActRequest, now_ms: int) -> None:
     case = await _as_seen(work, request.incident, request.revision)
-    event = _ACTS[request.action]
+    event = _ACTS.get(request.action)
+    if event is None:
+        await _own(work, case, operator, request, now_ms)
+        return
     entry = Entry(
         at_ms=now_ms,
         stage=Stage.APPROVE,
@@ -312,9 +315,51 @@ async def _act(work: UnitOfWork, operator: str, request: ActRequest, now_ms: int
         action=event.value,
         text=f"{event.value} by {operator}" + (f": {request.note}" if request.note else ""),
     )
-    asked = request.action is Action.ASK_AGAIN
-    after = msgspec.structs.replace(case, attempt=case.attempt + 1) if asked else case
+    after = case
+    if request.action is Action.ASK_AGAIN:
+        after = msgspec.structs.replace(case, attempt=case.attempt + 1)
+    elif request.action is Action.TAKE_OVER:
+        after = msgspec.structs.replace(case, owner=operator)
     await move(work, case, event, after, entry)
+
+
+async def _own(
+    work: UnitOfWork, case: Case, operator: str, request: ActRequest, now_ms: int
+) -> None:
+    """Note who is on the incident; it stays in its state, and who may decide stays as it is."""
+    releases = request.action is Action.RELEASE
+    if not case.is_open:
+        raise errors.LifecycleError(
+            f"incident {case.id} has ended: it is {case.state.value}, and nobody has to be on it",
+            hint="only an open incident can be acknowledged or released",
+        )
+    if releases and not case.owner:
+        raise errors.OperatorError(
+            f"nobody is on incident {case.id}", hint="only what somebody is on can be released"
+        )
+    told = _released(operator, case.owner) if releases else _acknowledged(operator, case.owner)
+    owner = "" if releases else operator
+    entry = Entry(
+        at_ms=now_ms,
+        # Every incident has passed it: on the stage bar this is no approval, and no other progress.
+        stage=Stage.PERSIST,
+        actor=f"operator:{operator}",
+        action="released" if releases else "acknowledged",
+        text=told + (f": {request.note}" if request.note else ""),
+        facts={"owner": owner},
+    )
+    await move(work, case, None, msgspec.structs.replace(case, owner=owner), entry)
+
+
+def _acknowledged(operator: str, before: str) -> str:
+    """Return the timeline's line; `before` is who was on it."""
+    if before == operator:
+        return f"acknowledged again by {operator}"
+    return f"acknowledged by {operator}" + (f" instead of {before}" if before else "")
+
+
+def _released(operator: str, before: str) -> str:
+    return f"released by {operator}" + (f" for {before}" if before != operator else "")
 
 
 async def _as_seen(work: UnitOfWork, incident: str, revision: int) -> Case:

@@ -71,6 +71,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     escalated: bool = False  # the hub has asked again by itself, which it does once
     plan_revision: int = 0
     decision_seq: int = 0
+    owner: str = ""  # the person who is on it; empty: nobody
     lease_owner: str = ""
     lease_until_ms: int = 0
     papers: Papers = Papers()
@@ -130,6 +131,7 @@ def summary(case: Case) -> Summary:
         count=case.count,
         opened_ms=case.opened_ms,
         updated_ms=case.updated_ms,
+        owner=case.owner,
     )
 
 

@@ -71,5 +71,7 @@ def _term(term: Term) -> sa.ColumnElement[bool]:
 
 def _match(match: Match) -> sa.ColumnElement[bool]:
     column = sa.func.lower(sa.func.coalesce(INCIDENT.c[match.field.value], ""))
+    if not match.parts:
+        return column == ""
     parts = (part.replace("/", "//").replace("%", "/%").replace("_", "/_") for part in match.parts)
     return column.like(f"%{'%'.join(parts)}%", escape="/")

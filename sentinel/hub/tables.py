@@ -103,6 +103,7 @@ class Incident(SQLModel, table=True):
     escalated: bool
     plan_revision: int = _int()  # of the plan in force; 0 before the first
     decision_seq: int = _int()  # of the last decision; 0 before the first
+    owner: str = _text(sa_column_kwargs={"server_default": ""})  # who is on it; empty: nobody
     lease_owner: str = _text()
     lease_until_ms: int = _int()
     papers: dict[str, Any] = Field(sa_type=Document)

@@ -44,6 +44,8 @@ class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTION_ASK_AGAIN: _ClassVar[Action]
     ACTION_TAKE_OVER: _ClassVar[Action]
     ACTION_CLOSE: _ClassVar[Action]
+    ACTION_ACKNOWLEDGE: _ClassVar[Action]
+    ACTION_RELEASE: _ClassVar[Action]
 
 class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -81,6 +83,8 @@ ACTION_UNSPECIFIED: Action
 ACTION_ASK_AGAIN: Action
 ACTION_TAKE_OVER: Action
 ACTION_CLOSE: Action
+ACTION_ACKNOWLEDGE: Action
+ACTION_RELEASE: Action
 ORDER_UNSPECIFIED: Order
 ORDER_URGENCY: Order
 ORDER_AGE: Order
@@ -106,7 +110,7 @@ class Move(_message.Message):
     def __init__(self, at_ms: _Optional[int] = ..., stage: _Optional[_Union[Stage, str]] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("id", "revision", "host", "kind", "severity", "state", "verdict", "evidence", "count", "opened_ms", "updated_ms")
+    __slots__ = ("id", "revision", "host", "kind", "severity", "state", "verdict", "evidence", "count", "opened_ms", "updated_ms", "owner")
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +122,7 @@ class Summary(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     OPENED_MS_FIELD_NUMBER: _ClassVar[int]
     UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
     id: str
     revision: int
     host: str
@@ -129,7 +134,8 @@ class Summary(_message.Message):
     count: int
     opened_ms: int
     updated_ms: int
-    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ...) -> None: ...
+    owner: str
+    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class Incident(_message.Message):
     __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves", "pending", "people_needed")

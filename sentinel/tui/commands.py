@@ -53,6 +53,44 @@ C = Command
 # The places; a screen names those it is made of, and the first one's keys win.
 PAGE, LIST, APP, LINE = "page", "list", "everywhere", "line"
 
+# Of one incident, and of those that are marked in the list.
+ON_IT = C("acknowledge", "i", "on it", "say that you are on it; others see who is", mutates=True)
+GIVE_BACK = C("release", "b", "give back", "say that nobody is on it any more", mutates=True)
+# A dialog's text, while what has the cursor is a line to type in.
+READ_ON = (
+    C("up", "up", "up", "read on above", action="scroll", given=(-1,), shown=False, fixed=True),
+    C(
+        "down",
+        "down",
+        "down",
+        "read on below",
+        action="scroll",
+        given=(1,),
+        shown=False,
+        fixed=True,
+    ),
+    C(
+        "page-up",
+        "pageup",
+        "page up",
+        "read on above by a page",
+        action="page",
+        given=(-1,),
+        shown=False,
+        fixed=True,
+    ),
+    C(
+        "page-down",
+        "pagedown",
+        "page down",
+        "read on below by a page",
+        action="page",
+        given=(1,),
+        shown=False,
+        fixed=True,
+    ),
+)
+
 TABLE: dict[str, tuple[Command, ...]] = {
     "incidents": (
         C(
@@ -67,12 +105,14 @@ TABLE: dict[str, tuple[Command, ...]] = {
             "filter",
             "slash",
             "filter",
-            "host= kind= state= sev= verdict= text, !not",
+            "host= kind= state= sev= verdict= who= text, !not",
             takes="[TERMS]",
         ),
         C("next", "n", "next", "to the next incident that needs you"),
         C("ended", "o", "ended", "show those that have ended as well, or not"),
-        C("mark", "space", "mark", "mark it, for copy and write", shown=False),
+        ON_IT,
+        GIVE_BACK._replace(shown=False),
+        C("mark", "space", "mark", "mark it: for copy, write, on it, give back", shown=False),
         C(
             "sort",
             "s",
@@ -129,6 +169,8 @@ TABLE: dict[str, tuple[Command, ...]] = {
             mutates=True,
         ),
         C("close", "c", "close", "close it with a note on what was done", mutates=True),
+        ON_IT,
+        GIVE_BACK,
         C("log", "l", "its audit log", "the audit records of this incident", shown=False),
     ),
     "command": (
@@ -192,37 +234,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
         ),
         C("field", "tab", "reason", "go to the reason, or back"),
         C("mode", "t", "LIVE/dry-run", "change between rehearsing and doing it"),
-        C("up", "up", "up", "read on above", action="scroll", given=(-1,), shown=False, fixed=True),
-        C(
-            "down",
-            "down",
-            "down",
-            "read on below",
-            action="scroll",
-            given=(1,),
-            shown=False,
-            fixed=True,
-        ),
-        C(
-            "page-up",
-            "pageup",
-            "page up",
-            "read on above by a page",
-            action="page",
-            given=(-1,),
-            shown=False,
-            fixed=True,
-        ),
-        C(
-            "page-down",
-            "pagedown",
-            "page down",
-            "read on below by a page",
-            action="page",
-            given=(1,),
-            shown=False,
-            fixed=True,
-        ),
+        *READ_ON,
         C("back", "q,escape", "back", "leave; nothing is decided"),
     ),
     "act": (
@@ -235,6 +247,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             mutates=True,
             fixed=True,
         ),
+        *READ_ON,
         C("back", "q,escape", "back", "leave; nothing is done"),
     ),
     "revise": (

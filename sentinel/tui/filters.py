@@ -2,7 +2,7 @@
 
 Terms are separated by blanks and must all hold. `field=part` looks for `part` in that field; anything
 else looks in the whole line, and for its letters in order in host and kind. `!` in front of a term turns
-it round. What is typed becomes terms that the hub searches by (`protocol.Term`); here they are applied
+it round. `who=ann` is what ann is on, `who=` what nobody is on, and `!who=` what anybody is. What is typed becomes terms that the hub searches by (`protocol.Term`); here they are applied
 to what the hub has sent already, so that both mean the same.
 """
 
@@ -19,7 +19,13 @@ from sentinel.tui import look
 
 Terms = tuple[Term, ...]
 
-_PLAIN = {"id": Field.ID, "host": Field.HOST, "kind": Field.KIND, "verdict": Field.VERDICT}
+_PLAIN = {
+    "id": Field.ID,
+    "host": Field.HOST,
+    "kind": Field.KIND,
+    "verdict": Field.VERDICT,
+    "who": Field.OWNER,
+}
 _READ: dict[Field, Callable[[Summary], str]] = {
     Field.ID: lambda s: s.id,
     Field.HOST: lambda s: s.host,
@@ -28,6 +34,7 @@ _READ: dict[Field, Callable[[Summary], str]] = {
     Field.SEVERITY: lambda s: s.severity.value,
     Field.VERDICT: lambda s: s.verdict.value if s.verdict else "",
     Field.EVIDENCE: lambda s: s.evidence,
+    Field.OWNER: lambda s: s.owner,
 }
 FIELDS = (*_PLAIN, "state", "sev")
 MOST_TERMS = 16
@@ -54,6 +61,8 @@ def accepts(terms: Terms, summary: Summary) -> bool:
 
 def _holds(match: Match, summary: Summary) -> bool:
     value, at = _READ[match.field](summary).lower(), 0
+    if not match.parts:
+        return not value
     for part in match.parts:
         found = value.find(part, at)
         if found < 0:
@@ -71,7 +80,9 @@ def _term(word: str) -> Term:
     if not equals:
         return Term(any_of=tuple(_anywhere(wanted)))
     if field in _PLAIN:
-        return Term(any_of=(Match(field=_PLAIN[field], parts=(wanted,)),))
+        nobody = field == "who" and not wanted
+        parts = () if nobody else (wanted,)
+        return Term(any_of=(Match(field=_PLAIN[field], parts=parts),))
     if field == "state":
         return Term(any_of=tuple(_states(wanted)))
     if field == "sev":
@@ -81,7 +92,7 @@ def _term(word: str) -> Term:
 
 
 def _anywhere(wanted: str) -> Iterator[Match]:
-    for field in (Field.EVIDENCE, Field.HOST, Field.KIND, Field.ID):
+    for field in (Field.EVIDENCE, Field.HOST, Field.KIND, Field.ID, Field.OWNER):
         yield Match(field=field, parts=(wanted,))
     if 1 < len(wanted) <= MOST_LETTERS:
         for field in (Field.HOST, Field.KIND):

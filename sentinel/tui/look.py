@@ -121,6 +121,17 @@ def state(value: State) -> Piece:
     return text(STATE_WORD[value], tone)
 
 
+def who(owner: str) -> str:
+    """Return who is on an incident, as it stands in a line: `@ann`; empty where nobody is."""
+    return f"@{owner}" if owner else ""
+
+
+def on_it(owner: str, state: State) -> str:
+    """Return who is on an incident in words, or who was; empty where nobody was."""
+    when = "was on it" if SERVED_BY[state] is Server.NOBODY else "on it"
+    return f"{when}: {owner}" if owner else ""
+
+
 def kind(value: Kind) -> str:
     """Return the word of a failure class."""
     return KIND_WORD.get(value, value.value)
@@ -147,7 +158,8 @@ def legend() -> list[Line]:
 
 _SIGNS = (
     (">", Tone.STRONG, "the cursor; on the stage bar the stage it is in"),
-    ("*", Tone.STRONG, "marked with Space, for copy and write"),
+    ("*", Tone.STRONG, "marked with Space: copy, write, on it"),
+    ("@ann", Tone.STRONG, "ann is on it"),
     ("✓ ·", Tone.PLAIN, "on the stage bar: done, not yet"),
     ("!", Tone.WARN, "worth a look: drift, clock, certificate"),
 )

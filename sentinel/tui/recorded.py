@@ -326,8 +326,10 @@ class RecordedHub:
     def _act(self, request: protocol.ActRequest) -> Incident:
         incident = self._get(request.incident)
         self._as_seen(incident, request.revision)
-        event = _ACTS[request.action]
         operator = self._recording.status.operator
+        event = _ACTS.get(request.action)
+        if event is None:
+            return self._own(incident, operator, request)
         move = Move(
             at_ms=self._clock(),
             stage=Stage.APPROVE,
@@ -336,7 +338,24 @@ class RecordedHub:
             state=advance(incident.summary.state, event),
             text=f"{event.value} by {operator}: {request.note}",
         )
-        return self._moved(incident, move)
+        taken = request.action is protocol.Action.TAKE_OVER
+        return self._moved(_owned(incident, operator) if taken else incident, move)
+
+    def _own(self, incident: Incident, operator: str, request: protocol.ActRequest) -> Incident:
+        """Note who is on it; the recording has one person."""
+        summary, releases = incident.summary, request.action is protocol.Action.RELEASE
+        if summary.state in TERMINAL or (releases and not summary.owner):
+            raise errors.OperatorError("the incident has ended, or nobody is on it")
+        action = "released" if releases else "acknowledged"
+        move = Move(
+            at_ms=self._clock(),
+            stage=Stage.PERSIST,
+            action=action,
+            actor=f"operator:{operator}",
+            state=summary.state,
+            text=f"{action} by {operator}" + (f": {request.note}" if request.note else ""),
+        )
+        return self._moved(_owned(incident, "" if releases else operator), move)
 
     @staticmethod
     def _as_seen(incident: Incident, revision: int) -> None:
@@ -344,3 +363,8 @@ class RecordedHub:
             raise errors.ConflictError(
                 "the incident has changed since you read it", hint="read it again"
             )
+
+
+def _owned(incident: Incident, owner: str) -> Incident:
+    summary = msgspec.structs.replace(incident.summary, owner=owner)
+    return msgspec.structs.replace(incident, summary=summary)

@@ -6,11 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from sentinel import demo
-from sentinel.domain import Mode
+from sentinel.domain import Mode, Summary
 
 
 class Place:
@@ -39,9 +42,12 @@ class Place:
         self.site.running[f"leak {child.pid}"] = child
         return child
 
-    def sentinel(self, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `sentinel WORDS...` as the operator."""
-        identity = ("--identity", self.site.operator)
+    def sentinel(
+        self, *words: object, stdin: str = "", who: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `sentinel WORDS...` as the operator, or as `who`, whom `site.let_in` let in."""
+        identity = ("--identity", self.site.folder / who if who else self.site.operator)
+        sock = self.site.folder / f"{who}.agent" if who else self.site.agent_socket
         command = [sys.executable, "-m", "sentinel.cli", *words, *identity]
         return subprocess.run(
             [str(word) for word in command],
@@ -50,8 +56,24 @@ class Place:
             text=True,
             timeout=60,
             check=False,
-            env=self.environment,
+            env={**self.environment, "SSH_AUTH_SOCK": str(sock)},
         )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a program that ended well has printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def awaiting(place: Place) -> Summary:
+    """Return the incident once its plan awaits a decision."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = said(place.sentinel("incidents", "state=awaiting", "--json")).splitlines()
+        if found:
+            return msgspec.json.decode(found[0], type=Summary)
+    raise AssertionError(place.site.logs())
 
 
 @contextlib.contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import msgspec
 import pytest
 
-from sentinel.domain import AuditRecord, Incident, Move, State, Summary
-from tests.e2e.place import living
+from sentinel.domain import AuditRecord, Incident, Move, State
+from tests.e2e.place import awaiting, living, said
 
 
 @pytest.fixture
@@ -19,21 +18,6 @@ def place(tmp_path):
     with living(tmp_path, "twin") as made:
         made.leak()
         yield made
-
-
-def said(done, status=0):
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
-
-
-def awaiting(place):
-    """Return the incident once its plan awaits a decision."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        found = said(place.sentinel("incidents", "state=awaiting", "--json")).splitlines()
-        if found:
-            return msgspec.json.decode(found[0], type=Summary)
-    raise AssertionError(place.site.logs())
 
 
 def whole(place, name):

@@ -61,8 +61,10 @@ def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
     meaning = look.STATE_MEANING[summary.state]
     if summary.state is State.AWAITING and _rehearsal(incident):
         meaning = f"rehearsed, nothing changed; {meaning}"
-    words = f"  {age} old: {meaning}"
-    head = line(look.severity(summary.severity), "  ", look.state(summary.state), words)
+    parts = [line(look.severity(summary.severity)), line(look.state(summary.state))]
+    if summary.owner:
+        parts.append(line(text(look.on_it(summary.owner, summary.state), Tone.STRONG)))
+    head = joined([*parts, line(f"{age} old: {meaning}")], line("  "))
     return [clip(head, cells), stages(incident, cells)]
 
 

@@ -9,7 +9,7 @@ from sentinel.domain import State, Summary
 from sentinel.lifecycle import TERMINAL
 from sentinel.protocol import HubStatus
 from sentinel.tui import look
-from sentinel.tui.line import Line, Tone, cell, clip, line, pad, text
+from sentinel.tui.line import EMPTY, Line, Tone, cell, clip, line, pad, text
 from sentinel.tui.store import Snapshot
 
 WIDE = 110
@@ -42,6 +42,10 @@ def row(summary: Summary, now_ms: int, cells: int) -> Line:
 def _aged(summary: Summary, age: str, cells: int) -> Line:
     widths = _widths(cells)
     times = f"{summary.count}× " if summary.count > 1 else ""
+    # In front of the evidence: a column of its own would cost every row what few of them have. A long
+    # name is cut short: the status line has it in full.
+    name = line(text(look.who(summary.owner), Tone.STRONG)) if summary.owner else EMPTY
+    who = clip(name, 16 if cells >= WIDE else 8)
     columns = [
         cell(human.short_id(summary.id), widths[0]),
         cell(f"{age:>4}", widths[1]),
@@ -50,7 +54,7 @@ def _aged(summary: Summary, age: str, cells: int) -> Line:
         cell(look.kind(summary.kind), widths[4]),
         pad(line(look.state(summary.state)), widths[5]),
         pad(look.verdict(summary.verdict), widths[6]),
-        line(text(times + summary.evidence)),
+        (*who, text(f"{' ' if summary.owner else ''}{times}{summary.evidence}")),
     ]
     return clip(_row(columns), cells)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.widget import Widget
 
 from sentinel import human
 from sentinel.domain import Choice, Incident, Mode, State, Verdict
-from sentinel.lifecycle import TRANSITIONS, Event
+from sentinel.lifecycle import OPEN, TRANSITIONS, Event
 from sentinel.protocol import Action
 from sentinel.tui import decide, look
 from sentinel.tui.desk import Desk
@@ -23,10 +23,17 @@ from sentinel.tui.screens.pager import Pager
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.lines import Browser, Lines
 
-_ACTIONS = {
-    "again": (Action.ASK_AGAIN, Event.ASKED_AGAIN),
-    "take": (Action.TAKE_OVER, Event.TAKEN_OVER),
-    "close": (Action.CLOSE, Event.CLOSED_BY_HAND),
+_MOVES = {
+    "again": Event.ASKED_AGAIN,
+    "take": Event.TAKEN_OVER,
+    "close": Event.CLOSED_BY_HAND,
+}
+# What is no move of the state table: what the incident must be like.
+_MAY: dict[str, Callable[[Incident], bool]] = {
+    "reject": lambda i: i.summary.state is State.AWAITING,
+    "revise": may_revise,
+    "acknowledge": lambda i: i.summary.state in OPEN,
+    "release": lambda i: i.summary.state in OPEN and bool(i.summary.owner),
 }
 
 
@@ -137,21 +144,18 @@ class IncidentPage(Page):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the incident's state and the plan permit, and nothing while read-only."""
         incident = self.incident
-        if action in ("approve", "reject", "revise", *_ACTIONS):
+        if action in ("approve", *_MAY, *_MOVES):
             if incident is None or self.desk.read_only:
                 return False
             return self._may(action, incident)
         return super().check_action(action, parameters)
 
     def _may(self, action: str, incident: Incident) -> bool:
-        state = incident.summary.state
         if action == "approve":
             return not self._refusal(incident)
-        if action == "reject":
-            return state is State.AWAITING
-        if action == "revise":
-            return may_revise(incident)
-        return _ACTIONS[action][1] in TRANSITIONS[state]
+        if action in _MOVES:
+            return _MOVES[action] in TRANSITIONS[incident.summary.state]
+        return _MAY[action](incident)
 
     def _refusal(self, incident: Incident) -> str:
         """Return why the plan cannot be approved; worked out once for each form of the incident."""
@@ -178,18 +182,27 @@ class IncidentPage(Page):
 
     def action_again(self) -> None:
         """Open the question whether another plan is wanted."""
-        self._act("again")
+        self._act(Action.ASK_AGAIN)
 
     def action_take(self) -> None:
         """Open the question whether to take it over."""
-        self._act("take")
+        self._act(Action.TAKE_OVER)
 
     def action_close(self) -> None:
         """Open the note that closes it."""
-        self._act("close")
+        self._act(Action.CLOSE)
 
-    def _act(self, action: str) -> None:
-        self.app.push_screen(ActPage(self.desk, self._subject, _ACTIONS[action][0]))
+    def action_acknowledge(self) -> None:
+        """Open the question whether to be on it."""
+        self._act(Action.ACKNOWLEDGE)
+
+    def action_release(self) -> None:
+        """Open the question whether to give it back."""
+        self._act(Action.RELEASE)
+
+    def _act(self, action: Action) -> None:
+        if self.incident is not None:
+            self.app.push_screen(ActPage(self.desk, (self.incident.summary,), action))
 
     def action_next(self) -> None:
         """Go to the next command that is not allowed."""

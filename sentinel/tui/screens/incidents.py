@@ -9,8 +9,8 @@ from textual.widget import Widget
 
 from sentinel import errors, human
 from sentinel.domain import Incident, Summary
-from sentinel.lifecycle import TERMINAL
-from sentinel.protocol import GetRequest, ListRequest, Order
+from sentinel.lifecycle import OPEN, TERMINAL
+from sentinel.protocol import Action, GetRequest, ListRequest, Order
 from sentinel.tui import commands, filters, look, setup
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.clip import short as clip_short
@@ -18,6 +18,7 @@ from sentinel.tui.commands import Command
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, text
 from sentinel.tui.render import incidents as render
+from sentinel.tui.screens.act import ActPage
 from sentinel.tui.screens.page import Page
 from sentinel.tui.widgets.entry import Entry
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
@@ -159,11 +160,15 @@ class IncidentsPage(Page):
             self.ask(request)
 
     def hint(self) -> str:
-        """Return the evidence of the incident under the cursor, in full; or what a filter may say."""
+        """Return who is on the incident under the cursor, and its evidence; or what a filter may say."""
         if self._filter.has_focus:
             return next(c.more for c in commands.TABLE[self.NAME] if c.name == "filter")
         at = self._list.at
-        return self._shown[at].evidence if 0 <= at < len(self._shown) else ""
+        if not 0 <= at < len(self._shown):
+            return ""
+        summary = self._shown[at]
+        who = look.on_it(summary.owner, summary.state)
+        return f"{who}; {summary.evidence}" if who else summary.evidence
 
     def at_foot(self) -> list[Command]:
         """Return what Enter and Escape do to a filter while it is typed."""
@@ -203,6 +208,8 @@ class IncidentsPage(Page):
         """Offer what the present situation has."""
         if action == "back":
             return False
+        if action in ("acknowledge", "release"):
+            return bool(self._shown) and not self.desk.read_only
         return super().check_action(action, parameters)
 
     def action_open(self, incident: str = "") -> None:
@@ -276,6 +283,27 @@ class IncidentsPage(Page):
             self._mark(self._marked ^ {self._list.stop})
             self._list.action_step(1)
             self.update_view()
+
+    def action_acknowledge(self) -> None:
+        """Open the question whether to be on the marked incidents, or the one under the cursor."""
+        chosen = [s for s in self._chosen() if s.state in OPEN]
+        self._act(chosen, Action.ACKNOWLEDGE, "it has ended: nobody has to be on it")
+
+    def action_release(self) -> None:
+        """Open the question whether to give the marked incidents back, or the one under the cursor."""
+        chosen = [s for s in self._chosen() if s.state in OPEN and s.owner]
+        self._act(chosen, Action.RELEASE, "nobody is on it")
+
+    def _chosen(self) -> list[Summary]:
+        """Return the marked incidents, or the one under the cursor."""
+        marked = [s for s in self._shown if s.id in self._marked]
+        return marked or [s for s in self._shown if s.id == self._list.stop]
+
+    def _act(self, chosen: Sequence[Summary], action: Action, otherwise: str) -> None:
+        if chosen:
+            self.app.push_screen(ActPage(self.desk, chosen, action))
+        else:
+            self.say(otherwise)
 
     def _mark(self, marked: frozenset[str]) -> None:
         self._marked = marked

@@ -12,7 +12,7 @@ from sentinel import human
 from sentinel.domain import MAX_COMMAND_CHARS, Command, Incident
 from sentinel.policy import rules, validate
 from sentinel.protocol import ReviseRequest
-from sentinel.tui import look
+from sentinel.tui import decide, look
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.commands import Command as KeyCommand
 from sentinel.tui.desk import Desk
@@ -36,7 +36,7 @@ class RevisePage(Page):
         super().__init__(desk)
         plan = incident.plan
         self._subject = incident.summary.id
-        self._revision = incident.summary.revision
+        self._incident = incident
         self._commands: list[Command] = list(plan.commands) if plan else []
         self._before = tuple(self._commands)
         self._struck: set[int] = set()
@@ -64,7 +64,15 @@ class RevisePage(Page):
         return "judged here by the shipped rules; the hub judges the new revision afresh"
 
     def draw(self) -> None:
-        """Show every command with its verdict, and which are struck."""
+        """Show every command with its verdict, and which are struck.
+
+        Where the incident has changed and what is revised has not, it is the newer form that is revised:
+        who is on it, or how often it was reported, is no reason to begin again.
+        """
+        self.fetch(self._subject)
+        now = self.desk.store.incidents.get(self._subject)
+        if now is not None and decide.same_matter(self._incident, now):
+            self._incident = now
         rows: list[Row] = []
         for number, command in enumerate(self._commands):
             rows += self._rows(number, command, self._list.room)
@@ -174,12 +182,16 @@ class RevisePage(Page):
 
     def _send(self) -> None:
         self._sent = ReviseRequest(
-            incident=self._subject, revision=self._revision, commands=self._kept()
+            incident=self._subject,
+            revision=self._incident.summary.revision,
+            commands=self._kept(),
         )
         self.ask(self._sent)
 
-    def answered(self, _: Answered) -> None:
-        """Leave: the hub has the new revision."""
+    def answered(self, message: Answered) -> None:
+        """Leave, once the hub has the new revision."""
+        if message.request is not self._sent:
+            return  # the incident was read again
         self.app.pop_screen()
         below = self.app.screen
         if isinstance(below, Page):
@@ -187,5 +199,6 @@ class RevisePage(Page):
 
     def refused(self, message: Refused) -> None:
         """Say why; nothing has changed."""
-        self._sent = None
+        if message.request is self._sent:
+            self._sent = None
         super().refused(message)

@@ -13,6 +13,7 @@ from sentinel.domain import Choice, Incident, Mode, Value
 from sentinel.protocol import Action
 from sentinel.tui import decide
 from sentinel.tui.render import decision as render_decision
+from sentinel.tui.safe import safe
 from sentinel.tui.twin import edge, plain
 
 
@@ -109,13 +110,44 @@ async def run_revise(args: argparse.Namespace, client: rpc.OperatorsClient) -> i
 async def run_act(action: Action, args: argparse.Namespace, client: rpc.OperatorsClient) -> int:
     """Ask again, take over, or close."""
     incident = await edge.get(client, args.incident)
-    request = protocol.ActRequest(
-        incident=incident.summary.id,
-        revision=incident.summary.revision,
-        action=action,
-        note=args.note,
+    return await _decided(args, client, _act(action, incident, args.note), action.value)
+
+
+async def run_ack(args: argparse.Namespace, client: rpc.OperatorsClient) -> int:
+    """Be on incidents, or give them back; one that is refused is named, and the others go on."""
+    status = 0
+    for name in dict.fromkeys(args.incident):
+        error = await _acknowledged(args, client, name)
+        if error is not None:
+            shown = errors.printable(name, 64)
+            sys.stderr.write(errors.render(error, f"sentinel: {shown}") + "\n")
+            status = process.EXIT_WRONG
+    return status
+
+
+async def _acknowledged(
+    args: argparse.Namespace, client: rpc.OperatorsClient, name: str
+) -> errors.SentinelError | None:
+    """Do it for one incident; return why it was refused, or raise where no hub answers."""
+    action = Action.RELEASE if args.release else Action.ACKNOWLEDGE
+    try:
+        incident = await edge.get(client, name)
+    except errors.OperatorError as error:
+        return error
+    try:
+        after = cast("Incident", await client.call(_act(action, incident, args.note)))
+    except (errors.OperatorError, errors.PeerError) as error:
+        return error
+    told = f"{after.summary.id[-plain.TAIL :]} {after.summary.host}: {after.moves[-1].text}"
+    edge.say(plain.json_line(after) + "\n" if args.json else f"{safe(told)}\n")
+    return None
+
+
+def _act(action: Action, incident: Incident, note: str) -> protocol.ActRequest:
+    """Return the request for `action` on an incident as it was just read."""
+    return protocol.ActRequest(
+        incident=incident.summary.id, revision=incident.summary.revision, action=action, note=note
     )
-    return await _decided(args, client, request, action.value)
 
 
 async def _decided(

@@ -24,7 +24,9 @@ def add_commands(commands: Commands) -> None:
         commands, "incidents", reads.run_incidents, "the incidents, those that need you first"
     )
     made.add_argument(
-        "filter", nargs="*", help="host= kind= state= sev= verdict= id= or text; !term turns round"
+        "filter",
+        nargs="*",
+        help="host= kind= state= sev= verdict= who= id= or text; !term turns round",
     )
     made.add_argument("--all", action="store_true", help="with those that have ended")
     made.add_argument(
@@ -79,6 +81,14 @@ def _decisions(commands: Commands) -> None:
         made = _add(commands, name, partial(acts.run_act, action), words)
         _one(made)
         made.add_argument("--note", default="", required=action is Action.CLOSE)
+
+    words = "say that you are on incidents, for everybody to see; each by itself"
+    made = _add(commands, "ack", acts.run_ack, words)
+    made.add_argument(
+        "incident", nargs="+", metavar="ID", help="an id, or the beginning or end of it"
+    )
+    made.add_argument("--release", action="store_true", help="give them back: nobody is on them")
+    made.add_argument("--note", default="", help="the next person reads it")
 
 
 def add_audit(commands: Commands) -> None:

@@ -67,6 +67,7 @@ def summary(of: Summary, now_ms: int) -> str:
         f"{verdict:<6}",
         f"{of.host:<16}",
         f"{look.kind(of.kind):<11}",
+        *([look.who(of.owner)] if of.owner else []),
         (f"{of.count} times: " if of.count > 1 else "") + of.evidence,
     )
     return f"{safe(' '.join(words))}\n"
@@ -77,7 +78,8 @@ def change(of: Summary) -> str:
     verdict = look.VERDICT_WORD[of.verdict] if of.verdict else "-"
     state = look.STATE_WORD[of.state]
     words = f"{human.clock(of.updated_ms)} {of.id[-TAIL:]} {of.host} {look.kind(of.kind)}:"
-    return f"{safe(f'{words} {state}, plan {verdict}, {of.evidence}')}\n"
+    who = f", {look.on_it(of.owner, of.state)}" if of.owner else ""
+    return f"{safe(f'{words} {state}, plan {verdict}{who}, {of.evidence}')}\n"
 
 
 def incident(of: Incident, now_ms: int, cells: int) -> str:

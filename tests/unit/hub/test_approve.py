@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import msgspec
 import pytest
@@ -16,14 +17,22 @@ from sentinel.domain import (
     Mode,
     PlanJudgement,
     Risk,
+    Stage,
     State,
     Statement,
     Verdict,
 )
-from sentinel.hub import approve
+from sentinel.hub import approve, audit
 from sentinel.hub.cases import PlanRecord
 from sentinel.hub.persist import Store
-from sentinel.protocol import Action, ActRequest, DecideRequest, Finish, ReviseRequest
+from sentinel.protocol import (
+    Action,
+    ActRequest,
+    DecideRequest,
+    Finish,
+    ListRequest,
+    ReviseRequest,
+)
 from sentinel.trust.signers import NOBODY
 from tests.unit.hub import builders as b
 from tests.unit.hub import databases
@@ -428,6 +437,137 @@ async def test_an_act_that_the_table_does_not_have_says_what_it_has(store):
     with pytest.raises(errors.LifecycleError) as caught:
         await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
     assert "plan-made" in caught.value.hint
+
+
+# ---------------------------------------------------------------- who is on it
+
+
+async def test_whoever_acknowledges_is_on_it_until_somebody_else_is_or_nobody(store):
+    incident = await b.awaiting(store)
+    assert incident.summary.owner == ""
+    told = []
+    for name, action, note in (
+        ("alice", Action.ACKNOWLEDGE, ""),
+        ("alice", Action.ACKNOWLEDGE, "waiting for the vendor"),
+        ("bob", Action.ACKNOWLEDGE, ""),
+        ("alice", Action.RELEASE, "bob has gone home"),
+        ("alice", Action.ACKNOWLEDGE, ""),
+        ("alice", Action.RELEASE, ""),
+    ):
+        before = incident.summary
+        incident = await approve.act(store, name, act(incident, action, note), b.NOW)
+        assert incident.summary.revision > before.revision
+        assert incident.summary.state is before.state
+        assert incident.moves[-1].stage is Stage.PERSIST  # nothing was approved by it
+        told.append((incident.summary.owner, incident.moves[-1].actor, incident.moves[-1].text))
+    assert told == [
+        ("alice", "operator:alice", "acknowledged by alice"),
+        ("alice", "operator:alice", "acknowledged again by alice: waiting for the vendor"),
+        ("bob", "operator:bob", "acknowledged by bob instead of alice"),
+        ("", "operator:alice", "released by alice for bob: bob has gone home"),
+        ("alice", "operator:alice", "acknowledged by alice"),
+        ("", "operator:alice", "released by alice"),
+    ]
+
+
+async def test_who_is_on_it_goes_with_lists_and_changes_and_stands_in_the_log(store):
+    incident = await b.awaiting(store)
+    since = incident.summary.revision
+    incident = await approve.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
+    assert [s.owner for s in (await store.listed(ListRequest())).summaries] == ["alice"]
+    assert [s.owner for s in await store.changes(since=since, limit=9)] == ["alice"]
+    (record,) = await store.audit_page(after=since, limit=9, incident=incident.summary.id)
+    body = json.loads(record.body)
+    assert (body["action"], body["actor"], body["state"]) == (
+        "acknowledged", "operator:alice", "awaiting",
+    )  # fmt: skip
+    assert body["facts"] == {"owner": "alice"}
+    assert (await audit.verify(store)).broken is None
+
+
+async def test_being_on_it_changes_nothing_about_the_decision(store):
+    read = await b.awaiting(store)
+    before = await b.case(store, read.summary.id)
+    await approve.act(store, "bob", act(read, Action.ACKNOWLEDGE), b.NOW + 5)
+    after = await b.case(store, read.summary.id)
+    assert after.entered_ms == before.entered_ms  # its time to be decided goes on
+    assert after.challenge == before.challenge
+    decided = await send(store, b.statement(read))
+    assert (decided.summary.state, decided.decider) == (State.APPROVED, "alice")
+    assert decided.summary.owner == "bob"
+
+
+async def test_an_approval_that_was_begun_outlives_an_acknowledgement(store):
+    incident = await grave(store)
+    begun = await send(store, live(incident))
+    seen = await approve.act(store, "bob", act(begun, Action.ACKNOWLEDGE), b.NOW)
+    assert seen.pending == begun.pending is not None
+
+
+async def test_whoever_takes_over_is_on_it(store):
+    incident = await refused(store)
+    incident = await approve.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
+    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    assert incident.summary.owner == "bob"
+
+
+async def test_nobody_has_to_be_on_what_has_ended(store):
+    incident = await refused(store)
+    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    incident = await approve.act(store, "bob", act(incident, Action.CLOSE, "done"), b.NOW)
+    assert incident.summary.owner == "bob"
+    for action in (Action.ACKNOWLEDGE, Action.RELEASE):
+        with pytest.raises(errors.LifecycleError, match="has ended: it is closed") as caught:
+            await approve.act(store, "alice", act(incident, action), b.NOW)
+        assert "only an open incident" in caught.value.hint
+    assert await store.incident(incident.summary.id) == incident
+
+
+async def test_what_nobody_is_on_cannot_be_released(store):
+    incident = await b.awaiting(store)
+    with pytest.raises(errors.OperatorError, match="nobody is on incident"):
+        await approve.act(store, "alice", act(incident, Action.RELEASE), b.NOW)
+    assert await store.incident(incident.summary.id) == incident
+
+
+async def test_of_many_who_acknowledge_at_once_one_is_on_it(store):
+    incident = await b.awaiting(store)
+    names = ["ann", "bob", "cyd"]
+    outcomes = await asyncio.gather(
+        *(approve.act(store, name, act(incident, Action.ACKNOWLEDGE), b.NOW) for name in names),
+        return_exceptions=True,
+    )
+    owner = (await store.incident(incident.summary.id)).summary.owner
+    lost = [x.what for x in outcomes if isinstance(x, errors.ConflictError)]
+    assert len(lost) == 2
+    assert all(f"last by operator:{owner}: acknowledged by {owner}" in what for what in lost)
+
+
+async def test_a_plan_that_is_being_made_or_judged_is_not_lost_by_an_acknowledgement(store):
+    incident = await b.reported(store)
+
+    class Watched(b.Reasoner):
+        async def propose(self, asked, attempt, now_ms):
+            await approve.act(store, "alice", act(asked, Action.ACKNOWLEDGE), b.NOW)
+            return await super().propose(asked, attempt, now_ms)
+
+    class Policy(b.Policy):
+        acknowledged = False
+
+        def judge(self, plan, context):
+            self.acknowledged or asyncio.run_coroutine_threadsafe(self.again(), loop).result(10)
+            return super().judge(plan, context)
+
+        async def again(self):
+            self.acknowledged = True
+            seen = await store.incident(incident.summary.id)
+            await approve.act(store, "bob", act(seen, Action.ACKNOWLEDGE), b.NOW)
+
+    loop, reasoner = asyncio.get_running_loop(), Watched()
+    await b.drive(b.pipeline(store, reasoner, policy=Policy()))
+    after = await store.incident(incident.summary.id)
+    assert (after.summary.state, after.summary.owner) == (State.AWAITING, "bob")
+    assert len(reasoner.asked) == 1
 
 
 def revision(incident, *texts):

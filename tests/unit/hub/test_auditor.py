@@ -19,7 +19,7 @@ from sentinel.domain import Choice, Command, Mode, Outcome, Signature
 from sentinel.hub import approve, audit, audit_cli, enrol, main, notary
 from sentinel.hub.persist import Store
 from sentinel.policy import rules
-from sentinel.protocol import DecideRequest
+from sentinel.protocol import Action, ActRequest, DecideRequest
 from sentinel.trust import checkpoint, signers
 from tests.unit.hub import builders as b
 from tests.unit.hub import databases
@@ -48,6 +48,12 @@ class Site:
                 incident = await b.reported(store, b.report(rule=rule))
                 await b.drive(pipe)
                 incident = await store.incident(incident.summary.id)
+                seen = ActRequest(
+                    incident=incident.summary.id,
+                    revision=incident.summary.revision,
+                    action=Action.ACKNOWLEDGE,
+                )
+                await approve.act(store, "alice", seen, b.NOW)
                 await self.decide(store, incident, choice)
                 if choice is Choice.APPROVE:
                     approved = incident

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alembic import command
 
 from sentinel import canonical, errors
+from sentinel.domain import Kind, Severity, State
 from sentinel.hub import audit
+from sentinel.hub.cases import Case
 from sentinel.hub.migrations import schema
 from sentinel.hub.persist import Store
+from sentinel.protocol import ListRequest
+from sentinel.tui import filters
 from tests.unit.hub import databases
 
 _names = itertools.count()
@@ -82,6 +87,29 @@ async def test_triggers_that_were_missing_before_the_migration_are_told_of(old_u
     databases.unseal(old_url)
     async with await Store.open(old_url) as store:
         assert "audit_no_gap" in store.restored
+
+
+async def test_nobody_is_on_what_was_there_before_one_could_be(old_url):
+    engine = sa.create_engine(driver(old_url))
+    known = Case(
+        **dict.fromkeys(("id", "host", "rule", "subject", "culprit", "event", "challenge"), "x"),
+        **dict.fromkeys(("opened_ms", "updated_ms", "entered_ms"), 1),
+        kind=Kind.CPU,
+        severity=Severity.INFO,
+        state=State.MANUAL,
+        revision=600,
+        evidence="e",
+    )
+    with engine.begin() as connection:
+        table = sa.Table("incident", sa.MetaData(), autoload_with=connection)
+        row = {**msgspec.to_builtins(known), "tail": "x", "is_open": True}
+        row = {name: row[name] for name in table.c.keys()}  # noqa: SIM118  (columns, not names)
+        connection.execute(sa.insert(table), row)
+    engine.dispose()
+    async with await Store.open(old_url) as store:
+        assert await store.write(lambda work: work.case("x")) == known
+        (nobodys,) = (await store.listed(ListRequest(terms=filters.parse("who=")))).summaries
+        assert (nobodys.id, nobodys.owner) == ("x", "")
 
 
 async def test_reading_an_old_database_changes_nothing_and_says_what_to_do(old_url):

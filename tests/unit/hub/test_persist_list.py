@@ -39,7 +39,10 @@ async def fill(url):
                 case = await work.case(summary.id)
                 state = random.choice(list(State))
                 after = msgspec.structs.replace(
-                    case, state=state, verdict=random.choice((None, *Verdict))
+                    case,
+                    state=state,
+                    verdict=random.choice((None, *Verdict)),
+                    owner=random.choice(("", "", "ann", "anna-b", "bob")),
                 )
                 assert await work.swap(case, after)
 
@@ -92,6 +95,7 @@ async def test_pages_are_in_the_terminals_order(store, filled, by):
     [
         *("host=web", "host=_", "host=%", "!host=web", "kind=cpu sev=crit", "verdict=allow"),
         *("!verdict=allow", "state=awaiting", "state=resolved", "hog", "HOG 300", "wb1", "d01"),
+        *("who=ann", "who=", "!who=", "!who=bob", "who= sev=crit", "who=ANN", "bob", "!bob"),
         *("reasoning", "crit", "nothing-like-it", "!nothing-like-it", "a/b", "mem !web"),
     ],
 )

@@ -122,6 +122,7 @@ class Case:
         self.verdict: Verdict | None = None
         self.evidence: tuple[Evidence, ...] = ()
         self.state = State.REPORTED
+        self.owner = ""
         self.clock_ms = self.at_ms
         node = f"node:{host}"
         rule = self.anomaly.rule
@@ -187,6 +188,17 @@ class Case:
         self.move(6, Stage.VALIDATE, action, "hub", state, f"verdict {self.verdict.value}")
         return plan
 
+    def acknowledge(self, after: int) -> None:
+        self.owner = "alice"
+        self.move(
+            after,
+            Stage.PERSIST,
+            "acknowledged",
+            "operator:alice",
+            self.state,
+            "acknowledged by alice",
+        )
+
     def decide(self, after: int, choice: DomainChoice, mode: Mode, reason: str) -> None:
         approved = choice is DomainChoice.APPROVE
         self.move(
@@ -230,6 +242,7 @@ class Case:
                 count=count,
                 opened_ms=self.at_ms,
                 updated_ms=self.clock_ms,
+                owner=self.owner,
             ),
             report=self.report,
             evidence=self.evidence,
@@ -654,7 +667,8 @@ def unresolved() -> Recorded:
         [judged(text)],
         engine="playbook:io-pressure",
     )
-    case.decide(2 * M, DomainChoice.APPROVE, Mode.LIVE, "backup may wait")
+    case.acknowledge(20 * S)
+    case.decide(100 * S, DomainChoice.APPROVE, Mode.LIVE, "backup may wait")
     node = "node:web-3"
     case.move(180, Stage.EXECUTE, "admitted", node, State.EXECUTING, "admitted, live")
     case.move(420, Stage.EXECUTE, "all-ran", node, State.EXECUTED, "1 of 1 commands ran")

@@ -29,6 +29,13 @@ def hosts(recording, text):
         ("n017", ["node-017"]),
         ("awaiting !blocked-nothing", ["db-01", "node-009", "node-017"]),
         ("5f02", ["db-01"]),
+        ("who=alice", ["web-3"]),
+        ("who=LI", ["web-3"]),
+        ("alice", ["web-3"]),
+        ("!who=", ["web-3"]),
+        ("who= sev=crit", ["db-01", "node-017"]),
+        ("!who=alice sev=crit", ["db-01", "node-017"]),
+        ("who=bob", []),
         ("no-such-thing-anywhere", []),
     ],
 )

@@ -18,9 +18,11 @@ from sentinel.domain import (
     State,
     Value,
 )
+from sentinel.protocol import Action
 from sentinel.tui.client import Answered
 from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import Recorded
+from sentinel.tui.screens.act import ActPage
 from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
@@ -131,6 +133,7 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
             lambda: CommandPage(desk, payload, 0),
             lambda: DecidePage(desk, payload, Choice.APPROVE),
             lambda: DecidePage(desk, payload, Choice.REJECT),
+            lambda: ActPage(desk, desk.snapshot.summaries * 2, Action.ACKNOWLEDGE),
             lambda: NodesPage(desk),
             lambda: AuditScreen(desk),
             lambda: MemoryPage(desk),

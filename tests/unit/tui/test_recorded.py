@@ -155,6 +155,23 @@ async def test_an_act_on_what_has_changed_is_refused(hub, clock):
     assert closed.summary.state is State.CLOSED
 
 
+async def test_who_is_on_it_is_kept_as_a_hub_would(hub):
+    async def act(action, host="db-01"):
+        seen = await first(hub, host)
+        name, revision = seen.summary.id, seen.summary.revision
+        return await hub.call(protocol.ActRequest(incident=name, revision=revision, action=action))
+
+    with pytest.raises(errors.OperatorError, match="nobody is on it"):
+        await act(protocol.Action.RELEASE)
+    after = await act(protocol.Action.ACKNOWLEDGE)
+    assert (after.summary.owner, after.summary.state) == ("you", State.AWAITING)
+    assert after.moves[-1].text == "acknowledged by you"
+    assert (await act(protocol.Action.RELEASE)).summary.owner == ""
+    assert (await act(protocol.Action.TAKE_OVER, "web-3")).summary.owner == "you"
+    with pytest.raises(errors.OperatorError, match="has ended"):
+        await act(protocol.Action.ACKNOWLEDGE, "edge-1")
+
+
 async def test_pages_follow_one_another(hub):
     whole = await hub.call(protocol.ListRequest(open_only=False))
     seen, before = [], None

@@ -175,6 +175,25 @@ def test_who_decided_and_why_is_at_the_top(recording):
     assert first.endswith(": month end: nobody restarts app now")
 
 
+def test_who_is_on_it_is_in_the_head_and_on_the_timeline_and_no_stage(recording):
+    def head(host, **summary):
+        incident = case(recording, host)
+        changed = msgspec.structs.replace(incident.summary, **summary)
+        changed = msgspec.structs.replace(incident, summary=changed)
+        return plain(render.top(changed, recording.at_ms, 120)[0])
+
+    assert head("db-01") == "CRIT  AWAITING  2m old: waiting for your decision"
+    assert head("db-01", owner="bob").startswith("CRIT  AWAITING  on it: bob  2m old: ")
+    assert head("edge-1", owner="bob").startswith("info  resolved  was on it: bob  ")
+    assert "persist   acknowledged by alice  operator:alice" in text(recording, "web-3")
+    recovered, noted = case(recording, "edge-1"), case(recording, "web-3").moves
+    (noted,) = (move for move in noted if move.action == "acknowledged")
+    moves = (*recovered.moves, noted)
+    assert render.stages(recovered, 120) == render.stages(
+        msgspec.structs.replace(recovered, moves=moves), 120
+    )
+
+
 def stage_line(recording, host, cells=120, **summary):
     incident = case(recording, host)
     changed = msgspec.structs.replace(incident.summary, **summary)

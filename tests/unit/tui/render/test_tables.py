@@ -59,6 +59,19 @@ def test_a_row_of_the_list_has_its_columns(recording):
     assert "3× /var 97.2% used" in row
 
 
+def test_who_is_on_it_stands_before_the_evidence_and_never_in_place_of_it(recording):
+    summary = recording.incidents[0].incident.summary
+
+    def evidence(owner, cells):
+        owned = msgspec.structs.replace(summary, owner=owner)
+        return plain(incidents.row(owned, recording.at_ms, cells)).partition("allow  ")[2]
+
+    assert evidence("", 78) == "97.1% used, +2.1%/mi…"
+    assert evidence("alice", 78) == "@alice 97.1% used, +…"
+    assert evidence("alexander.the-great", 78) == "@alexan… 97.1% used,…"
+    assert evidence("alexander.the-great", 158).startswith("@alexander.the-… 97.1% used, +2.1%/min")
+
+
 def test_the_counts_are_the_lists_where_it_is_whole(recording):
     shown = tuple(r.incident.summary for r in recording.incidents)
     snapshot = Snapshot(status=recording.status, summaries=shown[:3], whole=True)

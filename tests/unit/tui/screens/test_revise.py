@@ -132,6 +132,26 @@ async def test_s_in_a_command_is_a_letter(build, hub):
     assert spy.revisions == []
 
 
+async def test_who_is_on_it_meanwhile_is_no_reason_to_begin_again(build, hub):
+    app, spy = built(build, hub)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await revising(pilot)
+        await press(pilot, "space")
+        incident = next(i for i in hub._now.values() if i.summary.host == "node-017")
+        noted = await hub.call(
+            protocol.ActRequest(
+                incident=incident.summary.id,
+                revision=incident.summary.revision,
+                action=protocol.Action.ACKNOWLEDGE,
+            )
+        )
+        await until(pilot, lambda: app.screen._incident.summary == noted.summary)
+        await sees(pilot, "STRUCK   df -h /var")
+        await press(pilot, "s")
+        await sees(pilot, "revised: the hub judges the new plan")
+    assert spy.revisions[0].revision == noted.summary.revision
+
+
 async def test_an_incident_that_changed_meanwhile_keeps_its_plan(build, hub):
     app, _ = built(build, hub)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -144,6 +164,9 @@ async def test_an_incident_that_changed_meanwhile_keeps_its_plan(build, hub):
                 action=protocol.Action.ASK_AGAIN,
             )
         )
+        known = app.desk.store.incidents
+        await until(pilot, lambda: known[incident.summary.id].summary.state is State.REPORTED)
+        app._tick()
         await press(pilot, "space", "s")
         await sees(pilot, "the incident has changed since you read it")
 

@@ -8,9 +8,10 @@ import json
 import msgspec
 import pytest
 
-from sentinel import cli, errors
+from sentinel import cli, errors, protocol
 from sentinel.domain import Mode
 from sentinel.tui import decide
+from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import load
 from sentinel.tui.twin import acts, edge, plain, reads
 from tests.unit.test_doors import modules_after
@@ -59,6 +60,53 @@ def test_what_is_hostile_is_said_escaped(awaiting):
     ):
         assert all(char == "\n" or char.isprintable() for char in said)
     assert json.loads(plain.json_line(renamed))["evidence"] == HOSTILE
+
+
+def test_who_is_on_it_is_said_in_lists_changes_and_heads(awaiting):
+    owned = msgspec.structs.replace(awaiting.summary, owner="ann")
+    assert " @ann 97.1% used" in plain.summary(owned, 0)
+    assert "AWAITING, plan allow, on it: ann, 97.1% used" in plain.change(owned)
+    assert "@" not in plain.summary(awaiting.summary, 0)
+    assert "on it" not in plain.change(awaiting.summary)
+
+
+class Hub:
+    """A hub of which only the refusals matter."""
+
+    def __init__(self, recorded):
+        self.recorded, self.away = recorded, False
+        self.acts = []
+
+    async def call(self, request):
+        if self.away:
+            raise errors.PeerError("no answer from the hub")
+        if isinstance(request, protocol.ActRequest):
+            self.acts.append(request)
+            if request.incident == self.out_of_scope:
+                raise errors.PeerError("you may not decide for web-3")
+        return await self.recorded.call(request)
+
+
+async def test_each_is_acknowledged_by_itself_and_a_hub_that_is_away_ends_it(capsys):
+    hub = Hub(RecordedHub(load(), lambda: load().at_ms, alone=False))
+    page = await hub.call(protocol.ListRequest(open_only=False))
+    ids = {summary.host: summary.id for summary in page.summaries}
+    hub.out_of_scope = ids["web-3"]
+    names = [ids["edge-1"], ids["web-3"], "no-such", ids["db-01"][-8:], ids["db-01"][-8:]]
+    args = argparse.Namespace(incident=names, release=False, note="", json=False)
+    assert await acts.run_ack(args, hub) == 2
+    out, err = capsys.readouterr()
+    assert out == f"{names[3]} db-01: acknowledged by you\n"
+    refused = [row for row in err.splitlines() if row.startswith("sentinel: ")]
+    assert [row.split(": ")[1] for row in refused] == names[:3]
+    assert len(hub.acts) == 3
+    args = argparse.Namespace(incident=names[3:], release=True, note="", json=True)
+    assert await acts.run_ack(args, hub) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["summary"]["owner"] == ""
+    hub.away = True
+    with pytest.raises(errors.PeerError):
+        await acts.run_ack(args, hub)
 
 
 def test_each_part_of_a_command_is_said_with_its_verdict(awaiting):
@@ -110,7 +158,14 @@ def test_a_command_that_has_no_verdict_is_named(awaiting):
 
 @pytest.mark.parametrize(
     "words",
-    [("show",), ("approve",), ("reject", "x"), ("close", "x"), ("revise", "x", "--change", "1")],
+    [
+        ("show",),
+        ("approve",),
+        ("ack",),
+        ("reject", "x"),
+        ("close", "x"),
+        ("revise", "x", "--change", "1"),
+    ],
 )
 def test_a_wrong_command_line_is_refused(words, capsys):
     with pytest.raises(SystemExit) as caught:
