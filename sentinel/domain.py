@@ -589,6 +589,7 @@ class Summary(Value, frozen=True, kw_only=True):
     opened_ms: Millis
     updated_ms: Millis
     owner: Name = ""  # who is on it, as the hub authenticated them; empty: nobody
+    service: Name = ""  # unit, or name, of the likeliest culprit; empty: no process is one
 
 
 class Incident(Value, frozen=True, kw_only=True):

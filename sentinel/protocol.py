@@ -238,6 +238,7 @@ class Field(StrEnum):
     VERDICT = "verdict"
     EVIDENCE = "evidence"
     OWNER = "owner"
+    SERVICE = "service"
 
 
 class Match(Value, frozen=True, kw_only=True):
@@ -451,6 +452,76 @@ class AuditPage(Value, frozen=True, kw_only=True):
     records: Annotated[tuple[AuditRecord, ...], Meta(max_length=1000)]
 
 
+MAX_RUNBOOKS = 500
+MAX_SERVICES = 200
+MAX_SERVICE_HOSTS = 8
+
+
+class Past(Value, frozen=True, kw_only=True):
+    """How often something was concerned in the whole record, and how that ended."""
+
+    count: Count = 0
+    open: Count = 0
+    resolved: Count = 0  # the others that are not open were closed by hand
+    last_ms: Millis = 0  # when the newest of them was opened
+
+
+class RunbookStep(Value, frozen=True, kw_only=True):
+    """A command template: what stands in braces is filled in with what the node captured."""
+
+    run: Line
+    purpose: Line
+    undo: Line = ""
+    changes: bool = False  # it changes something
+    optional: bool = False  # it goes without a word where what it needs was not captured
+
+
+class Runbook(Value, frozen=True, kw_only=True):
+    """A runbook as the hub has it loaded, and what became of the incidents it made the plan of."""
+
+    id: Name
+    title: Line
+    kinds: tuple[Kind, ...]  # none: for every kind, where no other matches
+    priority: Count  # of those that match, the highest is tried first
+    when: tuple[Line, ...]  # what must hold beside the kind
+    summary: Line
+    confidence_pct: Annotated[int, Meta(ge=0, le=100)]
+    steps: tuple[RunbookStep, ...]
+    escalation: tuple[RunbookStep, ...]  # from the second attempt on
+    body: Text
+    past: Past
+
+
+class RunbooksRequest(Value, frozen=True, kw_only=True):
+    """All runbooks."""
+
+
+class Runbooks(Value, frozen=True, kw_only=True):
+    """The runbooks in the order in which they are tried."""
+
+    runbooks: Annotated[tuple[Runbook, ...], Meta(max_length=MAX_RUNBOOKS)]
+
+
+class Service(Value, frozen=True, kw_only=True):
+    """Something that runs: where reports have shown it, and the incidents it is the culprit of."""
+
+    name: Name
+    hosts: Annotated[tuple[HostName, ...], Meta(max_length=MAX_SERVICE_HOSTS)]  # the latest seen
+    host_count: Count
+    past: Past
+
+
+class ServicesRequest(Value, frozen=True, kw_only=True):
+    """What runs where, and what has been failing."""
+
+
+class Services(Value, frozen=True, kw_only=True):
+    """Services, those with most incidents first; `more` than these are known."""
+
+    services: Annotated[tuple[Service, ...], Meta(max_length=MAX_SERVICES)]
+    more: Count = 0
+
+
 class StatusRequest(Value, frozen=True, kw_only=True):
     """How is the hub, and who am I to it?"""
 
@@ -470,6 +541,8 @@ OPERATORS: dict[str, tuple[type[Value], type[Value], bool]] = {
     "Revise": (ReviseRequest, Incident, False),
     "Agents": (AgentsRequest, Agents, False),
     "Audit": (AuditRequest, AuditPage, False),
+    "Runbooks": (RunbooksRequest, Runbooks, False),
+    "Services": (ServicesRequest, Services, False),
 }
 OPERATORS_SERVICE = "sentinel.pb.Operators"
 AGENT_SERVICE = "sentinel.pb.Agent"

@@ -16,6 +16,7 @@ import msgspec
 
 from sentinel import canonical, process
 from sentinel.domain import Incident, Mode, Report, Stage, State
+from sentinel.hub import recall
 from sentinel.hub.cases import Case, PlanRecord
 from sentinel.hub.moves import Entry, begin_all
 from sentinel.hub.persist import Store
@@ -123,6 +124,8 @@ def _make(
         entered_ms=now_ms - HOUR,
         escalated=True,
         plan_revision=plan.revision,
+        service=recall.service_of(report),
+        runbook=recall.runbook_of(plan.author, plan.engine),
     )
     record = PlanRecord(revision=plan.revision, digest=digest, body=body, judgement=judgement)
     return Made(case, report, record)
@@ -135,6 +138,9 @@ async def _write(work: UnitOfWork, made: list[Made]) -> None:
         (each.report, canonical.encode(each.report), each.case.id, revision)
         for each, revision in zip(made, revisions, strict=True)
     )
+    for each in made:
+        shown = recall.services_in(each.report, each.case.service)
+        await work.note_services(each.case.host, shown, each.case.opened_ms)
     await work.add_plans(
         (each.case.id, revision, each.plan) for each, revision in zip(made, revisions, strict=True)
     )

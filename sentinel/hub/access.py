@@ -59,6 +59,8 @@ _RANK_OF: dict[str, Rank | None] = {
     "Watch": Rank.VIEWER,
     "Agents": Rank.VIEWER,
     "Audit": Rank.VIEWER,
+    "Runbooks": Rank.VIEWER,
+    "Services": Rank.VIEWER,
     "Decide": Rank.APPROVER,
     "Act": Rank.APPROVER,
     "Revise": Rank.LEAD,

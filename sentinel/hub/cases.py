@@ -72,6 +72,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     plan_revision: int = 0
     decision_seq: int = 0
     owner: str = ""  # the person who is on it; empty: nobody
+    service: str = ""  # of the likeliest culprit, see `recall.service_of`
+    runbook: str = ""  # that made the last plan; empty where no runbook did
     lease_owner: str = ""
     lease_until_ms: int = 0
     papers: Papers = Papers()
@@ -132,6 +134,7 @@ def summary(case: Case) -> Summary:
         opened_ms=case.opened_ms,
         updated_ms=case.updated_ms,
         owner=case.owner,
+        service=case.service,
     )
 
 

@@ -28,7 +28,7 @@ from sentinel.domain import (
     State,
     Verification,
 )
-from sentinel.hub import audit
+from sentinel.hub import audit, recall
 from sentinel.hub.cases import Case, line
 from sentinel.hub.moves import Entry, begin, move
 from sentinel.hub.persist import Store
@@ -133,7 +133,7 @@ async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) ->
     if known is not None:
         await _reported_again(work, known, report, now_ms)
         return
-    culprit = _culprit(report)
+    culprit, service = _culprit(report), recall.service_of(report)
     case = Case(
         id=new_id(now_ms),
         host=host,
@@ -151,6 +151,7 @@ async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) ->
         opened_ms=now_ms,
         updated_ms=now_ms,
         entered_ms=now_ms,
+        service=service,
     )
     body = canonical.encode(report)
     entry = Entry(
@@ -163,14 +164,16 @@ async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) ->
     )
     case = await begin(work, case, entry, _on_the_node(report, case))
     await work.add_report(report, body, case.id, case.revision)
+    await work.note_services(host, recall.services_in(report, service), now_ms)
 
 
 async def _reported_again(work: UnitOfWork, case: Case, report: Report, now_ms: int) -> None:
     """Fold a report into the open incident about the same fault."""
-    body = canonical.encode(report)
+    body, service = canonical.encode(report), recall.service_of(report)
     after = msgspec.structs.replace(
         case,
         count=case.count + 1,
+        service=service,
         severity=report.anomaly.severity,
         evidence=evidence(report),
         papers=msgspec.structs.replace(case.papers, cleared=False),
@@ -188,6 +191,7 @@ async def _reported_again(work: UnitOfWork, case: Case, report: Report, now_ms: 
     event = Event.REVISED if case.state in _REJUDGED else None
     moved = await move(work, case, event, after, entry)
     await work.add_report(report, body, case.id, moved.revision)
+    await work.note_services(case.host, recall.services_in(report, service), now_ms)
 
 
 async def _cleared(work: UnitOfWork, host: str, cleared: Cleared, now_ms: int) -> None:

@@ -20,9 +20,10 @@ import msgspec
 from sentinel import errors, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import Host, Incident, Mode, Value
-from sentinel.hub import access, approve
+from sentinel.hub import access, approve, recall
 from sentinel.hub.cases import in_time
 from sentinel.hub.persist import Store
+from sentinel.hub.reason.runbook import Runbook
 from sentinel.hub.sessions import Sessions, Who
 from sentinel.policy.approvals import needed
 from sentinel.rpc import Caller
@@ -40,7 +41,7 @@ Permit = Callable[[str, Caller], Awaitable[None]]
 class OperatorDoor:
     """The operators' service over a store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (everything that people may ask of)
         self,
         store: Store,
         sessions: Sessions,
@@ -48,14 +49,19 @@ class OperatorDoor:
         clock: Callable[[], int],
         decided: Callable[[Host], Awaitable[None]],
         settings: HubSettings,
+        runbooks: tuple[Runbook, ...],
     ) -> None:
-        """`status(operator)` describes the hub; `decided(host)` nudges the node's stream."""
+        """`status(operator)` describes the hub; `decided(host)` nudges the node's stream.
+
+        `runbooks` are those that are loaded.
+        """
         self._store = store
         self._sessions = sessions
         self._status = status
         self._clock = clock
         self._decided = decided
         self._settings = settings
+        self._loaded = runbooks
         self._answers: dict[str, Answer] = {
             "Status": self._get_status,
             "List": self._list,
@@ -65,6 +71,8 @@ class OperatorDoor:
             "Revise": self._revise,
             "Agents": self._agents,
             "Audit": self._audit,
+            "Runbooks": self._runbooks,
+            "Services": self._services,
         }
 
     def handler(self, permit: Permit) -> rpc.Handler:
@@ -177,6 +185,13 @@ class OperatorDoor:
             after=request.after, limit=request.limit, incident=request.incident
         )
         return protocol.AuditPage(records=records)
+
+    async def _runbooks(self, _: protocol.RunbooksRequest, __: Who) -> Value:
+        pasts = await self._store.runbook_pasts()
+        return protocol.Runbooks(runbooks=recall.runbooks(self._loaded, pasts))
+
+    async def _services(self, _: protocol.ServicesRequest, __: Who) -> Value:
+        return await self._store.services()
 
     def _watcher(self, permit: Permit) -> Callable[[bytes, rpc.Context], Awaitable[None]]:
         async def watch(data: bytes, context: rpc.Context) -> None:

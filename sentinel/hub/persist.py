@@ -34,7 +34,7 @@ from sentinel.domain import (
     State,
     Summary,
 )
-from sentinel.hub import audit, persist_list
+from sentinel.hub import audit, persist_list, persist_recall
 from sentinel.hub.bus import Bus
 from sentinel.hub.cases import Case, PlanRecord, view
 from sentinel.hub.migrations import schema
@@ -342,6 +342,16 @@ class Store:
             nodes=sum(connected.values()),
             nodes_connected=connected.get(True, 0),
         )
+
+    async def services(self) -> protocol.Services:
+        """Return what runs where, and what has been failing."""
+        async with self._read() as connection:
+            return await persist_recall.services(connection)
+
+    async def runbook_pasts(self) -> dict[str, protocol.Past]:
+        """Return what became of the incidents that a runbook made the last plan of, by its id."""
+        async with self._read() as connection:
+            return await persist_recall.runbooks(connection)
 
     # ------------------------------------------------------------ the log
 

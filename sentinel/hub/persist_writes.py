@@ -26,6 +26,7 @@ from sentinel.domain import (
     Report,
     State,
 )
+from sentinel.hub import persist_recall
 from sentinel.hub.cases import Case, DecisionRecord, PlanRecord
 from sentinel.hub.persist_engine import reason
 from sentinel.hub.persist_list import URGENCY
@@ -291,6 +292,10 @@ class UnitOfWork(Reader):
             for report, body, incident, seq in reports
         ]
         await self._connection.execute(sa.insert(REPORT), values)
+
+    async def note_services(self, host: str, names: Iterable[str], seen_ms: int) -> None:
+        """Note the services that a host's report has shown to run."""
+        await persist_recall.note_services(self._connection, host, names, seen_ms)
 
     async def add_plan(self, incident: str, seq: int, plan: PlanRecord) -> None:
         """Add one revision of a plan."""

@@ -43,6 +43,7 @@ from sentinel.domain import (
     State,
     Verdict,
 )
+from sentinel.hub import recall
 from sentinel.hub.approve import plan_record
 from sentinel.hub.cases import Case, PlanRecord, line
 from sentinel.hub.moves import Entry, move, remark
@@ -256,7 +257,11 @@ class Pipeline:
         plan = self._made(case, report, proposal, now_ms)
         papers = msgspec.structs.replace(case.papers, evidence=proposal.evidence)
         after = msgspec.structs.replace(
-            case, plan_revision=plan.revision, verdict=None, papers=papers
+            case,
+            plan_revision=plan.revision,
+            verdict=None,
+            papers=papers,
+            runbook=recall.runbook_of(proposal.author, proposal.engine),
         )
         seq = work.end[0] + 1
         await work.add_plan(case.id, seq, plan)

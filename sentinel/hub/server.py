@@ -98,6 +98,7 @@ class Hub:
             process.now_ms,
             self._agents.dispatch,
             settings,
+            thinker.runbooks,
         )
         self._pipeline = Pipeline(
             store,

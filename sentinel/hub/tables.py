@@ -77,6 +77,9 @@ class Incident(SQLModel, table=True):
         sa.Index("incident_host_state", "host", "state"),
         sa.Index("incident_culprit", "host", "kind", "rule", "culprit", "id"),
         sa.Index("incident_tail", "tail"),
+        # Each holds all that `persist_recall` adds up, so that no row is read for it.
+        sa.Index("incident_service", "service", "state", "opened_ms"),
+        sa.Index("incident_runbook", "runbook", "state", "opened_ms"),
     )
 
     id: str = _text(primary_key=True)
@@ -104,6 +107,8 @@ class Incident(SQLModel, table=True):
     plan_revision: int = _int()  # of the plan in force; 0 before the first
     decision_seq: int = _int()  # of the last decision; 0 before the first
     owner: str = _text(sa_column_kwargs={"server_default": ""})  # who is on it; empty: nobody
+    service: str = _text(sa_column_kwargs={"server_default": ""})  # of the likeliest culprit
+    runbook: str = _text(sa_column_kwargs={"server_default": ""})  # that made the last plan
     lease_owner: str = _text()
     lease_until_ms: int = _int()
     papers: dict[str, Any] = Field(sa_type=Document)
@@ -193,6 +198,16 @@ class LetterSeen(SQLModel, table=True):
 
     host: str = _text(primary_key=True)
     letter: str = _text(primary_key=True)
+    seen_ms: int = _int()
+
+
+class Service(SQLModel, table=True):
+    """A service that a host's reports have shown; the map of what runs where."""
+
+    __tablename__ = "service"
+
+    service: str = _text(primary_key=True)
+    host: str = _text(primary_key=True)
     seen_ms: int = _int()
 
 
@@ -305,6 +320,7 @@ RESULT = _table(Result)
 REASONING = _table(Reasoning)
 TIMELINE = _table(Timeline)
 LETTER_SEEN = _table(LetterSeen)
+SERVICE = _table(Service)
 AGENT = _table(Agent)
 INVITE = _table(Invite)
 CERTIFICATE = _table(Certificate)

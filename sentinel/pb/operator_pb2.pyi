@@ -110,7 +110,7 @@ class Move(_message.Message):
     def __init__(self, at_ms: _Optional[int] = ..., stage: _Optional[_Union[Stage, str]] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("id", "revision", "host", "kind", "severity", "state", "verdict", "evidence", "count", "opened_ms", "updated_ms", "owner")
+    __slots__ = ("id", "revision", "host", "kind", "severity", "state", "verdict", "evidence", "count", "opened_ms", "updated_ms", "owner", "service")
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,7 @@ class Summary(_message.Message):
     OPENED_MS_FIELD_NUMBER: _ClassVar[int]
     UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
     id: str
     revision: int
     host: str
@@ -135,7 +136,8 @@ class Summary(_message.Message):
     opened_ms: int
     updated_ms: int
     owner: str
-    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., owner: _Optional[str] = ...) -> None: ...
+    service: str
+    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., owner: _Optional[str] = ..., service: _Optional[str] = ...) -> None: ...
 
 class Incident(_message.Message):
     __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves", "pending", "people_needed")
@@ -422,6 +424,92 @@ class AuditPage(_message.Message):
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     records: _containers.RepeatedCompositeFieldContainer[AuditRecord]
     def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ...) -> None: ...
+
+class Past(_message.Message):
+    __slots__ = ("count", "open", "resolved", "last_ms")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    open: int
+    resolved: int
+    last_ms: int
+    def __init__(self, count: _Optional[int] = ..., open: _Optional[int] = ..., resolved: _Optional[int] = ..., last_ms: _Optional[int] = ...) -> None: ...
+
+class RunbookStep(_message.Message):
+    __slots__ = ("run", "purpose", "undo", "changes", "optional")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    UNDO_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    purpose: str
+    undo: str
+    changes: bool
+    optional: bool
+    def __init__(self, run: _Optional[str] = ..., purpose: _Optional[str] = ..., undo: _Optional[str] = ..., changes: _Optional[bool] = ..., optional: _Optional[bool] = ...) -> None: ...
+
+class Runbook(_message.Message):
+    __slots__ = ("id", "title", "kinds", "priority", "when", "summary", "confidence_pct", "steps", "escalation", "body", "past")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_PCT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    ESCALATION_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    PAST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    title: str
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    priority: int
+    when: _containers.RepeatedScalarFieldContainer[str]
+    summary: str
+    confidence_pct: int
+    steps: _containers.RepeatedCompositeFieldContainer[RunbookStep]
+    escalation: _containers.RepeatedCompositeFieldContainer[RunbookStep]
+    body: str
+    past: Past
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., priority: _Optional[int] = ..., when: _Optional[_Iterable[str]] = ..., summary: _Optional[str] = ..., confidence_pct: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[RunbookStep, _Mapping]]] = ..., escalation: _Optional[_Iterable[_Union[RunbookStep, _Mapping]]] = ..., body: _Optional[str] = ..., past: _Optional[_Union[Past, _Mapping]] = ...) -> None: ...
+
+class RunbooksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Runbooks(_message.Message):
+    __slots__ = ("runbooks",)
+    RUNBOOKS_FIELD_NUMBER: _ClassVar[int]
+    runbooks: _containers.RepeatedCompositeFieldContainer[Runbook]
+    def __init__(self, runbooks: _Optional[_Iterable[_Union[Runbook, _Mapping]]] = ...) -> None: ...
+
+class Service(_message.Message):
+    __slots__ = ("name", "hosts", "host_count", "past")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    HOST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PAST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    host_count: int
+    past: Past
+    def __init__(self, name: _Optional[str] = ..., hosts: _Optional[_Iterable[str]] = ..., host_count: _Optional[int] = ..., past: _Optional[_Union[Past, _Mapping]] = ...) -> None: ...
+
+class ServicesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Services(_message.Message):
+    __slots__ = ("services", "more")
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    services: _containers.RepeatedCompositeFieldContainer[Service]
+    more: int
+    def __init__(self, services: _Optional[_Iterable[_Union[Service, _Mapping]]] = ..., more: _Optional[int] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()

@@ -74,6 +74,8 @@ REQUESTS = {
     "Revise": ReviseRequest(incident="none-such", revision=0, commands=(Command(text="ls"),)),
     "Agents": protocol.AgentsRequest(),
     "Audit": protocol.AuditRequest(),
+    "Runbooks": protocol.RunbooksRequest(),
+    "Services": protocol.ServicesRequest(),
 }
 
 

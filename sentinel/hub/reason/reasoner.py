@@ -38,6 +38,7 @@ from sentinel.hub.reason.ollama_engine import OllamaEngine
 from sentinel.hub.reason.openai_engine import OpenAIEngine
 from sentinel.hub.reason.picture import Picture, picture
 from sentinel.hub.reason.playbook import Draft, Playbook
+from sentinel.hub.reason.runbook import Runbook
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ class Reasoner:
             if engine is None
             else EngineStatus(name=_name(engine), ready=False, note="not asked yet")
         )
+
+    @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """The runbooks that are loaded, in the order in which they are tried."""
+        return self._book.runbooks
 
     def status(self) -> EngineStatus:
         """Return how the engine was when it was last asked. Does not wait."""

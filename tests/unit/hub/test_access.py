@@ -85,7 +85,10 @@ def test_what_each_rank_may_do_is_this():
         for rank in Rank
     }
     assert names == {
-        Rank.VIEWER: {"Status", "List", "Get", "Watch", "Agents", "Audit"},
+        Rank.VIEWER: {
+            *("Status", "List", "Get", "Watch", "Agents", "Audit"),
+            *("Runbooks", "Services"),
+        },
         Rank.APPROVER: {"Decide", "Act"},
         Rank.LEAD: {"Revise"},
         Rank.ADMIN: set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 
 import msgspec
@@ -18,7 +19,7 @@ from sentinel.hub.migrations import schema
 from sentinel.hub.persist import Store
 from sentinel.protocol import ListRequest
 from sentinel.tui import filters
-from tests.unit.hub import databases
+from tests.unit.hub import builders, databases, test_recall
 
 _names = itertools.count()
 
@@ -117,3 +118,41 @@ async def test_reading_an_old_database_changes_nothing_and_says_what_to_do(old_u
         await Store.open(old_url, prepare=False)
     assert "start this version's hub" in caught.value.hint
     assert databases.run(old_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+BEFORE_RECALL = (
+    "DROP INDEX incident_service",
+    "DROP INDEX incident_runbook",
+    "ALTER TABLE incident DROP COLUMN service",
+    "ALTER TABLE incident DROP COLUMN runbook",
+    "DROP TABLE service",
+    "UPDATE alembic_version SET version_num = '0003'",
+)
+
+
+async def test_services_and_runbooks_of_the_past_are_taken_over(database_url, monkeypatch):
+    recalled = importlib.import_module("sentinel.hub.migrations.versions.0004_recall")
+    async with await Store.open(database_url) as store:
+        for number in range(5):
+            report = test_recall.report(host=f"web{number}", units=("sshd.service",))
+            await builders.awaiting(store, report)
+        await builders.reported(store, test_recall.report(unit="db.service", rule="unplanned"))
+        before = await store.services(), await store.runbook_pasts()
+    for statement in BEFORE_RECALL:
+        databases.run(database_url, statement)
+    async with await Store.open(database_url) as store:
+        assert (await store.services(), await store.runbook_pasts()) == before
+    for statement in ("DELETE FROM service", "UPDATE incident SET service = '', runbook = ''"):
+        databases.run(database_url, statement)
+    monkeypatch.setattr(recalled, "PAGE", 2)
+    engine = sa.create_engine(driver(database_url))
+    with engine.begin() as connection:
+        recalled._take_over(connection)
+    engine.dispose()
+    async with await Store.open(database_url) as store:
+        assert (await store.services(), await store.runbook_pasts()) == before
+    assert [(s.name, s.past.count) for s in before[0].services][:2] == [
+        ("app.service", 5),
+        ("db.service", 1),
+    ]
+    assert before[1]["memory-hog"].count == 5

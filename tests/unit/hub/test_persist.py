@@ -47,7 +47,7 @@ async def test_a_database_of_a_newer_version_is_refused_by_name(database_url):
     with pytest.raises(errors.StoreError) as caught:
         await Store.open(database_url)
     assert "revision 9999" in caught.value.what
-    assert "0003" in caught.value.what
+    assert "0004" in caught.value.what
     assert "newer version" in caught.value.hint
     assert databases.run(database_url, "SELECT version_num FROM alembic_version") == [("9999",)]
 
