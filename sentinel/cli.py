@@ -70,7 +70,7 @@ ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (
         _hub,
         (
-            *("status", "incidents", "show", "watch", "nodes"),
+            *("status", "incidents", "show", "watch", "nodes", "runbooks", "services"),
             *("approve", "reject", "revise", "again", "take", "close", "ack"),
         ),
     ),

@@ -25,6 +25,7 @@ _PLAIN = {
     "kind": Field.KIND,
     "verdict": Field.VERDICT,
     "who": Field.OWNER,
+    "service": Field.SERVICE,
 }
 _READ: dict[Field, Callable[[Summary], str]] = {
     Field.ID: lambda s: s.id,
@@ -35,6 +36,7 @@ _READ: dict[Field, Callable[[Summary], str]] = {
     Field.VERDICT: lambda s: s.verdict.value if s.verdict else "",
     Field.EVIDENCE: lambda s: s.evidence,
     Field.OWNER: lambda s: s.owner,
+    Field.SERVICE: lambda s: s.service,
 }
 FIELDS = (*_PLAIN, "state", "sev")
 MOST_TERMS = 16

@@ -31,7 +31,7 @@ from sentinel.domain import (
 )
 from sentinel.lifecycle import TERMINAL, Event, advance
 from sentinel.tui import filters, window
-from sentinel.tui.recording import Recording, Step, rehearsal
+from sentinel.tui.recording import Recording, Step, rehearsal, runbooks, services
 
 SIGN_OF_LIFE_S = 5.0
 STATEMENT_BYTES = 8192
@@ -85,6 +85,16 @@ class RecordedHub:
                 return self._audit_page(request)
             case protocol.ReviseRequest():
                 return self._revise(request)
+            case _:
+                return self._recalled(request)
+
+    def _recalled(self, request: Value) -> Value:
+        match request:
+            case protocol.RunbooksRequest():
+                known = runbooks(self._recording.runbooks, self._now.values())
+                return protocol.Runbooks(runbooks=known)
+            case protocol.ServicesRequest():
+                return services(self._now.values())
             case _:
                 raise errors.OperatorError(f"the recording knows no {type(request).__name__}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -17,10 +18,12 @@ from sentinel.domain import (
     Outcome,
     Stage,
     State,
+    Summary,
     Value,
     Verdict,
     Verification,
 )
+from sentinel.lifecycle import TERMINAL
 
 
 class Step(Value, frozen=True, kw_only=True):
@@ -54,12 +57,58 @@ class Recording(Value, frozen=True, kw_only=True):
     incidents: tuple[Recorded, ...]
     agents: tuple[AgentStatus, ...]
     audit: tuple[AuditRecord, ...]
+    runbooks: tuple[protocol.Runbook, ...] = ()
 
 
 def load() -> Recording:
     """Return the recording that is part of the package."""
     data = importlib.resources.files("sentinel.tui").joinpath("recorded.json").read_bytes()
     return msgspec.json.decode(data, type=Recording)
+
+
+def runbooks(
+    recorded: Iterable[protocol.Runbook], incidents: Iterable[Incident]
+) -> tuple[protocol.Runbook, ...]:
+    """Return the runbooks with what has become of the incidents that they made the plan of."""
+    used: dict[str, list[Summary]] = defaultdict(list)
+    for incident in incidents:
+        if incident.plan is not None and incident.plan.author == "playbook":
+            used[incident.plan.engine.removeprefix("playbook:")].append(incident.summary)
+    return tuple(msgspec.structs.replace(each, past=_past(used[each.id])) for each in recorded)
+
+
+def services(incidents: Iterable[Incident]) -> protocol.Services:
+    """Return what runs where, as the reports have shown it, and what has been failing."""
+    hosts: dict[str, set[str]] = defaultdict(set)
+    failed: dict[str, list[Summary]] = defaultdict(list)
+    for incident in incidents:
+        summary = incident.summary
+        shown = {process.unit for process in incident.report.context.processes}
+        for name in {unit for unit in shown if unit.endswith(".service")} | {summary.service}:
+            hosts[name].add(summary.host)
+        failed[summary.service].append(summary)
+    hosts.pop("", None)
+    order = sorted(hosts, key=lambda name: (-len(failed[name]), -len(hosts[name]), name))
+    return protocol.Services(
+        services=tuple(
+            protocol.Service(
+                name=name,
+                hosts=tuple(sorted(hosts[name])[: protocol.MAX_SERVICE_HOSTS]),
+                host_count=len(hosts[name]),
+                past=_past(failed[name]),
+            )
+            for name in order[: protocol.MAX_SERVICES]
+        )
+    )
+
+
+def _past(of: Sequence[Summary]) -> protocol.Past:
+    return protocol.Past(
+        count=len(of),
+        open=sum(summary.state not in TERMINAL for summary in of),
+        resolved=sum(summary.state is State.RESOLVED for summary in of),
+        last_ms=max((summary.opened_ms for summary in of), default=0),
+    )
 
 
 def rehearsal(incident: Incident) -> Iterator[Step]:

@@ -20,7 +20,7 @@ SCREENS = {
     "decide": (("enter", "a"), "Approving lets"),
     "nodes": (("2",), "LOST"),
     "help": (("question_mark",), "WHAT IT MEANS"),
-    "memory": (("5",), "BY KIND"),
+    "memory": (("5",), "RUNBOOKS"),
 }
 BLOCKED, COMMAND = ("j", "enter"), ("j", "enter", "n", "enter", "n")
 PLAIN = {

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from sentinel.protocol import Action, Order
 from sentinel.tui import reach
-from sentinel.tui.twin import acts, edge, reads
+from sentinel.tui.twin import acts, edge, memory, reads
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -46,6 +46,9 @@ def add_commands(commands: Commands) -> None:
     made.add_argument("incident", nargs="?", metavar="ID")
 
     _decisions(commands)
+    made = _add(commands, "runbooks", memory.run_runbooks, "the runbooks, and what became of them")
+    made.add_argument("runbook", nargs="?", metavar="ID", help="this one, whole")
+    _add(commands, "services", memory.run_services, "what runs where, and what has been failing")
     _add(commands, "nodes", reads.run_nodes, "the nodes: mode, policy, certificate, clock")
 
 

@@ -46,6 +46,8 @@ from sentinel.domain import (
     Verification,
 )
 from sentinel.domain import Choice as DomainChoice
+from sentinel.hub import recall
+from sentinel.hub.reason import playbook
 from sentinel.policy import rules, validate
 from sentinel.protocol import HubStatus
 from sentinel.tui.recording import Recorded, Recording, Step
@@ -243,6 +245,7 @@ class Case:
                 opened_ms=self.at_ms,
                 updated_ms=self.clock_ms,
                 owner=self.owner,
+                service=recall.service_of(self.report),
             ),
             report=self.report,
             evidence=self.evidence,
@@ -874,6 +877,7 @@ def build() -> Recording:
         incidents=tuple(recorded),
         agents=agents(),
         audit=audit(recorded),
+        runbooks=recall.runbooks(playbook.shipped().runbooks, {}),
     )
 
 
