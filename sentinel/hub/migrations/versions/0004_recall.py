@@ -65,11 +65,12 @@ def _take_over(connection: sa.Connection) -> None:
             found.append({"incident": row.id, "of": service, "by": _runbook(row.plan)})
             for name in recall.services_in(report, service):
                 seen[name, row.host] = report.context.captured_ms
-        values = {"service": sa.bindparam("of"), "runbook": sa.bindparam("by")}
-        connection.execute(update.values(**values), found)
-    rows = [{"service": name, "host": host, "seen_ms": ms} for (name, host), ms in seen.items()]
-    if rows:
-        connection.execute(sa.insert(_SERVICE), rows)
+        connection.execute(
+            update.values(service=sa.bindparam("of"), runbook=sa.bindparam("by")), found
+        )
+    noted = [{"service": name, "host": host, "seen_ms": ms} for (name, host), ms in seen.items()]
+    if noted:
+        connection.execute(sa.insert(_SERVICE), noted)
 
 
 def _pages(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[list[sa.Row[Any]]]:
