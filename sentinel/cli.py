@@ -64,6 +64,17 @@ def _replay(commands: Commands) -> None:
     audit_cli.add_replay(commands)
 
 
+def _drill(commands: Commands) -> None:
+    from sentinel.drill import cli as drill  # noqa: PLC0415
+    from sentinel.tui.twin import cli as twin  # noqa: PLC0415
+
+    words = "real faults on this host, and what came of them"
+    group = commands.add_parser("drill", help=words, description=words)
+    subcommands = group.add_subparsers(required=True, metavar="COMMAND")
+    drill.add_commands(subcommands)
+    twin.add_drill(subcommands)
+
+
 ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_policy, ("check", "explain")),
     (_author, ("policy",)),
@@ -76,6 +87,7 @@ ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     ),
     (_audit, ("audit",)),
     (_replay, ("replay",)),
+    (_drill, ("drill",)),
     (_demo, ("demo",)),
 )
 

@@ -26,6 +26,7 @@ from typing import cast
 
 from sentinel import errors, process, protocol, rpc
 from sentinel.domain import Choice, Incident, Mode, Outcome, State
+from sentinel.drill import fire
 from sentinel.trust import identity, sshagent, throwaway
 from sentinel.tui import decide
 
@@ -38,19 +39,6 @@ HOG_LIFE_S = 600
 LIMIT = "96MiB"
 DEADLINE_S = 60.0
 START_S = 20.0
-
-# Runs as a process of its own. It names itself, grows by 16 MiB every 0.1 s (touching every page, so
-# that the memory is really resident), stays, and ends on TERM, at its deadline, or with its parent.
-HOG_PROGRAM = f"""
-import ctypes, os, time
-ctypes.CDLL(None).prctl(15, b"{HOG}", 0, 0, 0)
-ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
-held, end = [], time.monotonic() + {HOG_LIFE_S}
-while time.monotonic() < end and os.getppid() != 1:
-    if len(held) < {HOG_MIB // 16}:
-        held.append(bytearray(b"x") * (16 << 20))
-    time.sleep(0.1)
-"""
 
 HUB_TOML = """\
 mode = "{mode}"
@@ -137,6 +125,16 @@ class Site:
                         return child
         raise errors.NodeError(f"sentinel-{name} did not start", hint=self.logs())
 
+    def leak(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a process of that name that leaks; it ends on TERM, at its deadline, or with us."""
+        child = subprocess.Popen(
+            fire.command("leak", name, HOG_MIB, HOG_LIFE_S),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.running[f"leak {child.pid}"] = child
+        return child
+
     def run(self, name: str, *arguments: object, stdin: str = "") -> str:
         """Run one command of a program to its end and return what it printed."""
         command = [*_program(name), *map(str, arguments)]
@@ -162,6 +160,8 @@ class Site:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            if child.stdin is not None:
+                child.stdin.close()
         self._cleanup.close()
 
     def logs(self) -> str:
@@ -197,8 +197,7 @@ class Demo:
             self._fill(args.synthetic)
         self.site.start("agent")
         self.fault_ms = process.now_ms()
-        command = [sys.executable, "-I", "-c", HOG_PROGRAM]
-        self.site.running["fault"] = subprocess.Popen(command, start_new_session=True)
+        self.site.leak(HOG)
 
     def _fill(self, count: int) -> None:
         """Put made-up incidents into the running hub's database."""

@@ -273,7 +273,25 @@ TABLE: dict[str, tuple[Command, ...]] = {
     ),
     "audit": (C("record", "enter", "record", "the record in full", "enter", fixed=True),),
     "memory": (
-        C("look", "enter", "look", "it; of a kind or host: only those", "enter", fixed=True),
+        C(
+            "look",
+            "enter",
+            "look",
+            "it; of a kind, host or service: only those",
+            "enter",
+            fixed=True,
+        ),
+    ),
+    "drills": (
+        C("look", "enter", "look", "the incident; of a drill: fire it", "enter", fixed=True),
+        C(
+            "fire",
+            "f",
+            "fire",
+            "fire the drill on THIS host: asks first",
+            takes="[NAME]",
+            mutates=True,
+        ),
     ),
     PAGE: (
         C("copy", "y", "copy", "copy what is under the cursor"),
@@ -340,6 +358,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             ("memory",),
             shown=False,
         ),
+        C("drills", "6", "drills", "real faults on this host", "go", ("drills",), shown=False),
         C(
             "earlier",
             "left_square_bracket",
@@ -375,6 +394,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "revise": ("revise", PAGE, LIST, APP),
     "audit": ("audit", PAGE, LIST, APP),
     "memory": ("memory", PAGE, LIST, APP),
+    "drills": ("drills", PAGE, LIST, APP),
     "reading": (PAGE, LIST, APP),
 }
 HOME = "incidents"  # its commands can be typed on every screen: they go there first

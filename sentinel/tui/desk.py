@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sentinel.domain import Value
 from sentinel.tui.history import History
@@ -10,6 +11,9 @@ from sentinel.tui.render.frame import Options, read_only
 from sentinel.tui.setup import Setup
 from sentinel.tui.store import Snapshot, Store
 from sentinel.tui.widgets.paint import Paint
+
+if TYPE_CHECKING:
+    from sentinel.drill.fire import Fired
 
 
 class Desk:
@@ -29,6 +33,7 @@ class Desk:
         self.clock = clock
         self.options = options
         self.setup = setup
+        self.drills: dict[str, Fired] = {}  # that were fired here, by name; they end with us
         self.views = dict(setup.tui.views)
         self.history = History(setup.state / "tui-history" if setup.state else None)
         self.paint = Paint(options.skin, ascii_only=options.ascii)

@@ -37,10 +37,7 @@ class Place:
 
     def leak(self) -> subprocess.Popen[bytes]:
         """Start the leak; it ends on TERM, with the test, or by itself."""
-        program = demo.HOG_PROGRAM.replace(demo.HOG, self.name)
-        child = subprocess.Popen([sys.executable, "-I", "-c", program], start_new_session=True)
-        self.site.running[f"leak {child.pid}"] = child
-        return child
+        return self.site.leak(self.name)
 
     def sentinel(
         self, *words: object, stdin: str = "", who: str = ""

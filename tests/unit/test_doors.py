@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2] / "sentinel"
 
 DOORS = {
     "psutil": ["agent/capture.py"],
-    "subprocess": ["agent/execute.py", "demo.py", "tui/clip.py", "tui/tunnel.py"],
+    "subprocess": [
+        *("agent/execute.py", "demo.py", "drill/fire.py"),
+        *("tui/clip.py", "tui/tunnel.py"),
+    ],
     "bashlex": ["policy/shell.py"],
     "sqlmodel": ["hub/persist*.py", "hub/tables.py", "hub/migrations/*"],
     "sqlalchemy": ["hub/persist*.py", "hub/tables.py", "hub/migrations/*"],

@@ -23,6 +23,11 @@ def made(desk: Desk, visit: Visit) -> Page:
             return NodesPage(desk)
         case "memory", ():
             return MemoryPage(desk)
+        case "drills", ():
+            # What starts a process is imported by who goes there.
+            from sentinel.tui.screens.drills import DrillsPage  # noqa: PLC0415
+
+            return DrillsPage(desk)
         case "audit", ():
             return AuditScreen(desk)
         case "audit", (str(incident),):

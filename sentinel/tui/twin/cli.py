@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from sentinel.protocol import Action, Order
 from sentinel.tui import reach
-from sentinel.tui.twin import acts, edge, memory, reads
+from sentinel.tui.twin import acts, drills, edge, memory, reads
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -101,6 +101,11 @@ def add_audit(commands: Commands) -> None:
     made.add_argument("--limit", type=_count, default=20, help="so many (%(default)s)")
     made.add_argument("--record", type=_count, metavar="SEQ", help="this one, in full")
     made.add_argument("--follow", action="store_true", help="and those that are written then")
+
+
+def add_drill(commands: Commands) -> None:
+    """Register what reads the results of drills over the hub."""
+    _add(commands, "results", drills.run_results, "what came of the newest drills, and their score")
 
 
 def _add(commands: Commands, name: str, run: edge.Run, words: str) -> argparse.ArgumentParser:
