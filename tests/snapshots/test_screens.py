@@ -21,6 +21,7 @@ SCREENS = {
     "nodes": (("2",), "LOST"),
     "help": (("question_mark",), "WHAT IT MEANS"),
     "memory": (("5",), "RUNBOOKS"),
+    "drills": (("6",), "the hub has no incident of a drill"),
 }
 BLOCKED, COMMAND = ("j", "enter"), ("j", "enter", "n", "enter", "n")
 PLAIN = {

@@ -26,7 +26,7 @@ def add_commands(commands: Commands) -> None:
     made.add_argument(
         "filter",
         nargs="*",
-        help="host= kind= state= sev= verdict= who= id= or text; !term turns round",
+        help="host= kind= state= sev= verdict= who= service= id= or text; !term turns round",
     )
     made.add_argument("--all", action="store_true", help="with those that have ended")
     made.add_argument(

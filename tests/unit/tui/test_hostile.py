@@ -20,15 +20,18 @@ from sentinel.domain import (
 )
 from sentinel.protocol import Action
 from sentinel.tui.client import Answered
+from sentinel.tui.line import Row
 from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import Recorded
 from sentinel.tui.screens.act import ActPage
+from sentinel.tui.render import runbook as render_runbook
 from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.memory import MemoryPage
 from sentinel.tui.screens.nodes import NodesPage
+from sentinel.tui.screens.pager import Pager
 from sentinel.tui.setup import Setup
 from tests.unit.tui.conftest import press, screen_text, sees, until
 
@@ -116,6 +119,7 @@ class Poisoned(RecordedHub):
             "incidents": (Recorded(incident=incident),),
             "agents": (poison(recording.agents[0], payload),),
             "audit": (poison(recording.audit[0], payload),),
+            "runbooks": (poison(recording.runbooks[0], payload),),
         }
         super().__init__(msgspec.structs.replace(recording, **fields), clock, alone=False)
 
@@ -128,6 +132,11 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: len(app.desk.snapshot.summaries) == 1)
         desk = app.desk
+        (runbook,) = (await hub.call(protocol.RunbooksRequest())).runbooks
+
+        def about(cells):
+            return [Row(of) for of in render_runbook.document(runbook, {}, clock(), cells)]
+
         screens = [
             lambda: IncidentPage(desk, payload),
             lambda: CommandPage(desk, payload, 0),
@@ -137,6 +146,7 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
             lambda: NodesPage(desk),
             lambda: AuditScreen(desk),
             lambda: MemoryPage(desk),
+            lambda: Pager(desk, ("runbook",), about),
         ]
         await press(pilot, "j")
         check(app)
