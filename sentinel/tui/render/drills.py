@@ -46,8 +46,8 @@ def _scenario(of: Scenario, pid: int, cells: int) -> list[Row]:
     head = [text(f"{of.name:<9}", Tone.STRONG)]
     state = text(f"RUNS as pid {pid}  " if pid else "", Tone.WARN)
     rows = [Row(clip(line(*head, state, of.does), cells), f"drill:{of.name}")]
-    seen = "" if of.rule else "; a shipped rule sees it"
-    words = f"expected: {look.kind(of.kind)}, {of.runbook}; over within {of.life_s} s{seen}"
+    seen = "" if of.rule else "; seen by a shipped rule"
+    words = f"kind {look.kind(of.kind)}, runbook {of.runbook}; within {of.life_s} s{seen}"
     return [*rows, Row(clip(line(" " * 9, text(words, Tone.DIM)), cells))]
 
 
