@@ -140,7 +140,7 @@ async def _write(work: UnitOfWork, made: list[Made]) -> None:
     )
     for each in made:
         shown = recall.services_in(each.report, each.case.service)
-        await work.note_services(each.case.host, shown, each.case.opened_ms)
+        work.note_services(each.case.host, shown, each.case.opened_ms)
     await work.add_plans(
         (each.case.id, revision, each.plan) for each, revision in zip(made, revisions, strict=True)
     )

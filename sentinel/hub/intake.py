@@ -164,7 +164,7 @@ async def _reported(work: UnitOfWork, host: str, report: Report, now_ms: int) ->
     )
     case = await begin(work, case, entry, _on_the_node(report, case))
     await work.add_report(report, body, case.id, case.revision)
-    await work.note_services(host, recall.services_in(report, service), now_ms)
+    work.note_services(host, recall.services_in(report, service), now_ms)
 
 
 async def _reported_again(work: UnitOfWork, case: Case, report: Report, now_ms: int) -> None:
@@ -191,7 +191,7 @@ async def _reported_again(work: UnitOfWork, case: Case, report: Report, now_ms: 
     event = Event.REVISED if case.state in _REJUDGED else None
     moved = await move(work, case, event, after, entry)
     await work.add_report(report, body, case.id, moved.revision)
-    await work.note_services(case.host, recall.services_in(report, service), now_ms)
+    work.note_services(case.host, recall.services_in(report, service), now_ms)
 
 
 async def _cleared(work: UnitOfWork, host: str, cleared: Cleared, now_ms: int) -> None:

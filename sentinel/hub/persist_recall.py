@@ -109,13 +109,14 @@ async def _latest_hosts(connection: AsyncConnection, names: list[str]) -> dict[s
     return found
 
 
-async def note_services(
-    connection: AsyncConnection, host: str, names: Iterable[str], seen_ms: int
-) -> None:
-    """Note that `host` has shown these services."""
-    rows = [{"service": name, "host": host, "seen_ms": seen_ms} for name in sorted(set(names))]
-    if rows:
-        await connection.execute(_NOTED[connection.dialect.name], rows)
+async def note_services(connection: AsyncConnection, seen: Iterable[tuple[str, str, int]]) -> None:
+    """Note of each service and host when that host has shown it; the last word counts."""
+    latest = {(name, host): seen_ms for name, host, seen_ms in seen}
+    rows = [
+        {"service": name, "host": host, "seen_ms": seen_ms}
+        for (name, host), seen_ms in sorted(latest.items())
+    ]
+    await connection.execute(_NOTED[connection.dialect.name], rows)
 
 
 _KEY = [SERVICE.c.service, SERVICE.c.host]

@@ -82,6 +82,7 @@ class UnitOfWork(Reader):
         self._records: list[Row] = []
         self._nodes: list[tuple[merkle.Subtree, bytes]] = []
         self._lines: list[dict[str, Any]] = []
+        self._seen: list[tuple[str, str, int]] = []  # service, host, when
 
     @classmethod
     async def begin(cls, connection: AsyncConnection) -> UnitOfWork:
@@ -105,6 +106,7 @@ class UnitOfWork(Reader):
         the whole transaction is lost.
         """
         mark = self._end, len(self._records), len(self._lines), len(self._nodes)
+        seen = len(self._seen)
         savepoint = await self._connection.begin_nested()
         # gather, so that whatever the operation raises goes to its own caller and to nobody else.
         (outcome,) = await asyncio.gather(operation(self), return_exceptions=True)
@@ -117,6 +119,7 @@ class UnitOfWork(Reader):
         await savepoint.rollback()
         self._end = mark[0]
         del self._records[mark[1] :], self._lines[mark[2] :], self._nodes[mark[3] :]
+        del self._seen[seen:]
         if refused:
             return errors.WireError(
                 f"the database cannot hold this: {reason(outcome)}",
@@ -137,6 +140,8 @@ class UnitOfWork(Reader):
             await self._connection.execute(sa.insert(AUDIT_NODE), nodes)
         if self._lines:
             await self._connection.execute(sa.insert(TIMELINE), self._lines)
+        if self._seen:
+            await persist_recall.note_services(self._connection, self._seen)
         seq = self._end.size
         if self._end != self._began:
             await self._connection.execute(
@@ -293,9 +298,9 @@ class UnitOfWork(Reader):
         ]
         await self._connection.execute(sa.insert(REPORT), values)
 
-    async def note_services(self, host: str, names: Iterable[str], seen_ms: int) -> None:
+    def note_services(self, host: str, names: Iterable[str], seen_ms: int) -> None:
         """Note the services that a host's report has shown to run."""
-        await persist_recall.note_services(self._connection, host, names, seen_ms)
+        self._seen += [(name, host, seen_ms) for name in names]
 
     async def add_plan(self, incident: str, seq: int, plan: PlanRecord) -> None:
         """Add one revision of a plan."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
-from sentinel import protocol, wire
+from sentinel import errors, protocol, wire
 from sentinel.domain import Metric, Process, State, Unit
 from sentinel.hub import intake, recall
 from sentinel.hub.reason import playbook
@@ -91,9 +93,9 @@ async def test_the_map_is_bounded_and_says_so(store):
 
     async def note(work):
         for number in range(count):
-            await work.note_services("web1", {f"s{number}.service"}, 1)
+            work.note_services("web1", {f"s{number}.service"}, 1)
         for number in range(protocol.MAX_SERVICE_HOSTS + 2):
-            await work.note_services(f"host{number}", {"s202.service"}, 10 - number)
+            work.note_services(f"host{number}", {"s202.service"}, 10 - number)
 
     await store.write(note)
     found = await store.services()
@@ -106,8 +108,25 @@ async def test_the_map_is_bounded_and_says_so(store):
 
 async def test_a_service_that_is_seen_again_is_noted_once(store):
     for at_ms in (1, 9, 5):
-        await store.write(lambda work, at_ms=at_ms: work.note_services("web1", {"a"}, at_ms))
+
+        async def note(work, at_ms=at_ms):
+            work.note_services("web1", ["a", "a"], at_ms)
+
+        await store.write(note)
     assert [s.host_count for s in (await store.services()).services] == [1]
+
+
+async def test_what_a_refused_operation_has_seen_is_not_noted(store):
+    async def refused(work):
+        work.note_services("web1", {"ghost.service"}, 1)
+        raise errors.ConflictError("no")
+
+    async def taken(work):
+        work.note_services("web1", {"real.service"}, 1)
+
+    results = await asyncio.gather(store.write(refused), store.write(taken), return_exceptions=True)
+    assert isinstance(results[0], errors.ConflictError)
+    assert [s.name for s in (await store.services()).services] == ["real.service"]
 
 
 async def test_an_incident_shows_its_service_in_the_list_and_as_a_whole(store):
