@@ -18,7 +18,6 @@ from sentinel.tui.client import Answered
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line
 from sentinel.tui.render import drills as render
-from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.page import WRITTEN_CELLS, Page
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.entry import Entry
@@ -114,7 +113,7 @@ class DrillsPage(Page):
         if message.row.startswith(DRILL):
             self.action_fire(message.row[len(DRILL) :])
         else:
-            self.app.push_screen(IncidentPage(self.desk, message.row))
+            self.want("incident", message.row)
 
     def action_fire(self, name: str = "") -> None:
         """Ask before the drill is fired; or say why it cannot be."""
