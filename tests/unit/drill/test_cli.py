@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sentinel.drill import scenarios
 from sentinel.drill.scenarios import SCENARIOS
+from tests.unit.drill.test_worker import until
 from tests.unit.test_doors import modules_after
 
 SENTINEL = [sys.executable, "-m", "sentinel.cli", "drill"]
@@ -53,7 +54,8 @@ def test_what_is_fired_says_where_and_ends_on_a_signal():
         first = run.stdout.readline()
         assert first.startswith("spin runs as pid ")
         pid = int(first.split()[4])
-        assert b"drill/worker.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        # The kernel has a command line for it a moment after it has started it.
+        until(lambda: b"drill/worker.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
         run.send_signal(signal.SIGTERM)
         assert "spin is over" in run.stdout.read()
         assert run.wait(30) == 0

@@ -71,7 +71,7 @@ class Hidden:
         self.hub, self.host, self.searched = hub, host, []
 
     async def call(self, request):
-        if not isinstance(request, protocol.ListRequest) or request.urgent:
+        if not isinstance(request, protocol.ListRequest) or request.open_only:
             return await self.hub.call(request)
         page = await self.hub.call(msgspec.structs.replace(request, terms=()))
         chosen = [s for s in page.summaries if s.host != self.host]
