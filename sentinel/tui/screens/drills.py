@@ -162,6 +162,14 @@ class FirePage(Page):
         """Show what it means."""
         self._doc.show(render.asked(self._scenario, platform.node(), self._doc.room))
 
+    def action_scroll(self, rows: int) -> None:
+        """Read on."""
+        self._doc.action_step(rows)
+
+    def action_page(self, pages: int) -> None:
+        """Read on by a page."""
+        self._doc.action_page(pages)
+
     def on_entry_submitted(self, message: Entry.Submitted) -> None:
         """Fire it, or say why not."""
         message.stop()

@@ -23,8 +23,8 @@ from sentinel.tui.client import Answered
 from sentinel.tui.line import Row
 from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import Recorded
-from sentinel.tui.screens.act import ActPage
 from sentinel.tui.render import runbook as render_runbook
+from sentinel.tui.screens.act import ActPage
 from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
