@@ -86,6 +86,7 @@ TURN: dict[State, int] = {
     State.RESOLVED: 4,
     State.CLOSED: 4,
 }
+LIFE: dict[State, int] = {state: at for at, state in enumerate(State)}
 RANK: dict[Severity, int] = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -174,14 +175,14 @@ def urgency(state: State, severity: Severity) -> int:
 def rank(order: Order, state: State, severity: Severity) -> int:
     """Return what orders a list, the lowest first; by host and kind it orders those of one name."""
     match order:
+        case Order.URGENCY | Order.HOST | Order.KIND:
+            return urgency(state, severity)
         case Order.AGE:
             return 0
         case Order.SEVERITY:
             return RANK[severity] * len(State) + TURN[state]
         case Order.STATE:
-            return list(State).index(state) * len(RANK) + RANK[severity]
-        case Order.URGENCY | Order.HOST | Order.KIND:
-            return urgency(state, severity)
+            return LIFE[state] * len(RANK) + RANK[severity]
 
 
 def diagram() -> str:

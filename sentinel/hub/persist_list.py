@@ -22,9 +22,7 @@ URGENCY = sa.case(
 _TURN = sa.case(
     {state.value: turn for state, turn in lifecycle.TURN.items()}, value=INCIDENT.c.state
 )
-
-
-_LIFE = sa.case({state.value: at for at, state in enumerate(State)}, value=INCIDENT.c.state)
+_LIFE = sa.case({state.value: at for state, at in lifecycle.LIFE.items()}, value=INCIDENT.c.state)
 _URGENCY = _TURN * len(lifecycle.RANK) + URGENCY
 # What is sorted by, ascending, as lifecycle.rank has it; the id comes last, descending.
 _KEYS: dict[Order, tuple[sa.ColumnElement[Any], ...]] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 
 from sentinel.domain import Summary
-from sentinel.lifecycle import TERMINAL, rank
+from sentinel.lifecycle import TERMINAL, rank, urgency
 from sentinel.protocol import ListRequest, Order, Page, Place
 from sentinel.tui import filters
 from sentinel.tui.filters import Terms
@@ -25,7 +25,13 @@ Key = tuple[str, int, bytes]
 
 def key(summary: Summary | Place, order: Order = Order.URGENCY) -> Key:
     """Return what orders the list, as the hub's statement has it; of equals the newest is first."""
-    name = {Order.HOST: summary.host, Order.KIND: summary.kind.value}.get(order, "")
+    if order is Order.URGENCY:  # the usual one, for a thousand rows at each change
+        return "", urgency(summary.state, summary.severity), _newest_first(summary.id)
+    name = ""
+    if order is Order.HOST:
+        name = summary.host
+    elif order is Order.KIND:
+        name = summary.kind.value
     return name, rank(order, summary.state, summary.severity), _newest_first(summary.id)
 
 
@@ -70,7 +76,7 @@ class Window:
     def rows(self) -> tuple[Summary, ...]:
         """The rows in order; the same object as long as nothing changed."""
         if self._ordered is None:
-            by = partial(key, order=self.order)
+            by = key if self.order is Order.URGENCY else partial(key, order=self.order)
             self._ordered = tuple(sorted(self._rows.values(), key=by))
         return self._ordered
 
