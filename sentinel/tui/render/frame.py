@@ -125,8 +125,13 @@ def _entry(command: Command) -> Line:
     return line(text(f"{key_word(command.keys)} {command.what}", Tone.BAR))
 
 
-def help_rows(sections: Sequence[tuple[str, Sequence[Command]]], cells: int) -> list[Line]:
-    """Return the help of a screen: every command with its keys, its name and what it does."""
+def help_rows(
+    sections: Sequence[tuple[str, Sequence[Command]]], cells: int, *, typed: bool = True
+) -> list[Line]:
+    """Return the help of a screen: every command with its keys, its name and what it does.
+
+    Where none can be `typed`, in a dialog, their names are left out.
+    """
     rows: list[Line] = []
     for title, commands in sections:
         if not commands:
@@ -135,7 +140,7 @@ def help_rows(sections: Sequence[tuple[str, Sequence[Command]]], cells: int) -> 
         for command in commands:
             head = line(
                 text(f"  {key_word(command.keys):<9} ", Tone.STRONG),
-                text(f"{command.usage:<17} ", Tone.DIM),
+                text(f"{command.usage:<17} " if typed else "", Tone.DIM),
             )
             rows += wrap(command.help, cells, first=head)
         rows.append(EMPTY)

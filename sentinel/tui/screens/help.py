@@ -23,7 +23,8 @@ def help_page(page: Page) -> Pager:
     beside.append(("EVERYWHERE", of(APP)))
 
     def document(cells: int) -> list[Row]:
-        first, rest = frame.help_rows(here, cells), frame.help_rows(beside, cells)
+        first = frame.help_rows(here, cells, typed=not page.DIALOG)
+        rest = frame.help_rows(beside, cells)
         return [Row(row) for row in (*first, *look.legend(), EMPTY, *rest)]
 
     return Pager(page.desk, (*page.path(), "help"), document)

@@ -572,3 +572,15 @@ async def test_the_help_says_that_there_is_more_of_it(build):
         await sees(pilot, "EVERYWHERE")
         pilot.app._tick()
         await until(pilot, lambda: "more below" not in screen_text(pilot.app))
+
+
+async def test_the_help_of_a_dialog_names_no_command_that_cannot_be_typed_there(build):
+    async with running(build()) as pilot:
+        await press(pilot, "enter")
+        await sees(pilot, "kill -TERM 2217", "a approve")
+        await press(pilot, "a")
+        await sees(pilot, "Approving lets")
+        await until(pilot, lambda: "digest > _" in screen_text(pilot.app))
+        await press(pilot, "question_mark")
+        await sees(pilot, "HERE", "decide, once the digits are typed")
+        assert ":decide" not in screen_text(pilot.app)
