@@ -275,6 +275,8 @@ class IncidentsPage(Page):
             self.say(f"there is no column {column}: {' '.join(names)}", bad=True)
             return
         self._sort = Order(column or names[(names.index(self._sort) + 1) % len(names)])
+        # Where the hub sorts, the row under the cursor may be far away: its list begins at the top.
+        self._jump = 0 if self.desk.snapshot.whole else -1
         self.update_view()
 
     def action_mark(self) -> None:
