@@ -142,7 +142,8 @@ class IncidentsPage(Page):
             return
         self._asked = None
         self.update_view()
-        if self._jump:
+        asked = message.request
+        if self._jump and isinstance(asked, ListRequest) and asked.order is self._sort:
             self._list.move_to(0 if self._jump < 0 else len(self._shown) - 1)
             self._jump = 0
 

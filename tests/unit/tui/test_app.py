@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from sentinel import errors, protocol
 from sentinel.domain import Severity, State, Value
 from sentinel.tui import client as client_module
+from sentinel.tui import window
 from sentinel.tui.look import Skin
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
 from tests.unit.tui.conftest import press, screen_text, sees, until
+from tests.unit.tui.test_window import Hub as Rows
 
 
 class Wire:
@@ -308,3 +311,28 @@ async def test_a_plan_below_the_fold_is_pointed_to(build):
         await sees(pilot, ">  1 ✓ allow")
         pilot.app._tick()
         await until(pilot, lambda: "the next page" not in screen_text(pilot.app))
+
+
+class Long:
+    """The recording as a hub whose list is longer than a page."""
+
+    def __init__(self, hub):
+        self.hub, self.rows = hub, Rows(600)
+        self.watch, self.close = hub.watch, hub.close
+
+    async def call(self, request):
+        if not isinstance(request, protocol.ListRequest):
+            return await self.hub.call(request)
+        self.rows.key = partial(window.key, order=request.order)
+        return self.rows.answer(request)
+
+
+async def test_a_part_of_the_list_is_sorted_by_the_hub_and_begins_at_the_top(build, hub):
+    long = Long(hub)
+    async with build(port=long).run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "hub ok", "web-")
+        await press(pilot, "j", "j", "s", "s")
+        await sees(pilot, "by severity")
+        first = long.rows.order()[0].id[-4:]  # in the order that was asked for last
+        await until(pilot, lambda: screen_text(pilot.app).splitlines()[3].startswith(f"> {first}"))
+    assert long.rows.key.keywords == {"order": protocol.Order.SEVERITY}
