@@ -16,7 +16,7 @@ import pytest
 from sentinel import canonical, errors, process
 from sentinel.config import ApprovalSettings
 from sentinel.domain import Choice, Command, Mode, Outcome, Signature
-from sentinel.hub import approve, audit, audit_cli, enrol, main, notary
+from sentinel.hub import approve, audit, audit_cli, enrol, notary, server
 from sentinel.hub.persist import Store
 from sentinel.policy import rules
 from sentinel.protocol import Action, ActRequest, DecideRequest
@@ -43,7 +43,7 @@ class Site:
     async def fill(self):
         async with await Store.open(self.url) as store:
             reasoner = b.Reasoner(b.Proposal(commands=(Command(text="df -h"),)))
-            pipe = b.pipeline(store, reasoner, policy=main.Judge(rules.load()))
+            pipe = b.pipeline(store, reasoner, policy=server.Judge(rules.load()))
             for rule, choice in (("one", Choice.APPROVE), ("two", Choice.REJECT)):
                 incident = await b.reported(store, b.report(rule=rule))
                 await b.drive(pipe)
