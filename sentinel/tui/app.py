@@ -35,6 +35,7 @@ from sentinel.tui.screens.page import Page
 from sentinel.tui.setup import Setup
 from sentinel.tui.store import Store
 from sentinel.tui.trail import Place, Trail, Visit
+from sentinel.tui.turns import Turns
 from sentinel.tui.widgets import bindings
 
 FLUSH_S = 0.05  # a burst of updates is painted once
@@ -70,9 +71,17 @@ class SentinelApp(App[None]):
         self._flushing = False
         self._frame_due = False
         self._following = False
+        self._turns = Turns(super().on_event, lambda: self.focused or self.screen)
         self._shadow = Shadow()
         self._pacer = Pacer()
         self._beside = ""  # a copy: it goes with the next frame, so that nothing piles up
+
+    async def on_event(self, event: events.Event) -> None:
+        """Let keys and pastes take turns."""
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            await self._turns.take(event)
+        else:
+            await super().on_event(event)
 
     def get_default_screen(self) -> Screen[None]:
         """Return the home screen."""

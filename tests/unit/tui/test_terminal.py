@@ -183,6 +183,17 @@ def test_a_signal_gives_the_terminal_back(number):
         assert "\x1b[?25h" in end
 
 
+def test_keys_that_come_at_once_go_where_the_ones_before_them_lead():
+    with session("--demo") as tui:
+        tui.sees("> 5f02", "hub ok")
+        tui.press(":sort host\r")
+        tui.sees("by host", "sentinel > prod-dc1")
+        tui.press("/kind=memory\rj")
+        tui.sees("/kind=memory shows")
+        tui.press(":audit\rq:nodes\r")
+        tui.sees("> nodes")
+
+
 def test_only_listed_sequences_reach_the_terminal():
     with session("--demo") as tui:
         tui.sees("hub ok")
