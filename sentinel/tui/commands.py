@@ -105,7 +105,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             "filter",
             "slash",
             "filter",
-            "host= kind= state= sev= verdict= who= service= text, !not",
+            "host= kind= state= sev= verdict= who= text, !not",
             takes="[TERMS]",
         ),
         C("next", "n", "next", "to the next incident that needs you"),
