@@ -518,7 +518,7 @@ class Outcome(StrEnum):
     RAN = "ran"  # exit status 0
     FAILED = "failed"  # another exit status, or it could not be started
     TIMED_OUT = "timed-out"
-    SKIPPED = "skipped"  # not `allow`, or an earlier command failed
+    SKIPPED = "skipped"  # not `allow`, an earlier command failed, or a person stopped the plan
     REHEARSED = "rehearsed"  # dry-run: would have run
     INTERRUPTED = "interrupted"  # the node went down while it ran; never repeated
 
@@ -547,6 +547,27 @@ class Admission(Value, frozen=True, kw_only=True):
     check: Name = ""  # the gate's check that refused, such as "challenge.spent"
     reason: Line = ""
     at_ms: Millis
+    challenge: Nonce | None = None  # a fresh one: the approval is void, nothing of it ran or will
+
+
+@unique
+class Halt(StrEnum):
+    """What a node says to a stop."""
+
+    STOPPING = "stopping"  # what runs is left to end, and nothing starts after it
+    NOT_BEGUN = "not-begun"  # nothing had begun, and the approval is void
+    TOO_LATE = "too-late"  # its last command had started, or it had ended
+    UNKNOWN = "unknown"  # the node knows no such approval
+
+
+class Stopping(Value, frozen=True, kw_only=True):
+    """An operator has asked the node to start nothing more of the approved plan."""
+
+    challenge: Nonce  # the one that the approval quotes
+    by: Name
+    reason: Line = ""
+    asked_ms: Millis
+    answer: Halt | None = None  # None while the node has not answered
 
 
 class Verification(Value, frozen=True, kw_only=True):
@@ -610,6 +631,7 @@ class Incident(Value, frozen=True, kw_only=True):
     moves: tuple[Move, ...] = ()
     pending: Pending | None = None  # an approval of this very plan that is not complete yet
     people_needed: Count = 0  # how many distinct people must sign an approval of this plan
+    stopping: Stopping | None = None  # that somebody has stopped the run of this plan
 
 
 class AgentStatus(Value, frozen=True, kw_only=True):

@@ -7,12 +7,16 @@ Rule 2: this file does not know who asks. Who may cause an event is decided wher
 Rule 3: the database applies a move by compare-and-set on (id, state, revision) and writes its audit
         record in the same transaction; this table says which value to set.
 
-Three moves go beyond the first sketch of this table, because people need them:
+Five moves go beyond the first sketch of this table, because people need them:
   - REVISED: an operator struck or edited a command; the new revision is judged afresh.
   - REHEARSED: a dry-run has ended. Nothing was changed, so nothing can have recovered because of it:
     the plan awaits its decision again, under a fresh challenge from the node.
   - NODE_SILENT: the node that ran the plan has not come back. What it did is not known, so no machine
     goes on from there; what it says later is kept, and its verification can still resolve.
+  - STOPPED: a person stopped the plan before its last command. Whoever did so decides what comes next,
+    so the plan awaits a decision again, and no machine asks for another one.
+  - APPROVAL_VOID: the node holds an approval for void of which nothing ran, and has made a fresh
+    challenge: the plan can be approved again.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ class Event(StrEnum):
     NODE_REFUSED = "node-refused"
     NOT_COLLECTED = "not-collected"
     NODE_SILENT = "node-silent"
+    APPROVAL_VOID = "approval-void"
+    STOPPED = "stopped"
     REHEARSED = "rehearsed"
     ALL_RAN = "all-ran"
     ONE_FAILED = "one-failed"
@@ -117,10 +123,12 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.APPROVED: {
         Event.ADMITTED: State.EXECUTING,
         Event.NODE_REFUSED: State.MANUAL,
+        Event.APPROVAL_VOID: State.AWAITING,
         Event.NOT_COLLECTED: State.MANUAL,
     },
     State.EXECUTING: {
         Event.REHEARSED: State.AWAITING,
+        Event.STOPPED: State.AWAITING,
         Event.ALL_RAN: State.EXECUTED,
         Event.ONE_FAILED: State.FAILED,
         Event.NODE_SILENT: State.MANUAL,

@@ -29,6 +29,7 @@ from sentinel.domain import (
     CommandResult,
     Count,
     Growth,
+    Halt,
     HexDigest,
     HostName,
     Id,
@@ -112,6 +113,7 @@ class Finish(StrEnum):
     ALL_RAN = "all-ran"
     ONE_FAILED = "one-failed"
     REHEARSED = "rehearsed"
+    STOPPED = "stopped"  # a person wanted no more of it; what had started, ended
 
 
 class Finished(Value, frozen=True, kw_only=True):
@@ -121,6 +123,15 @@ class Finished(Value, frozen=True, kw_only=True):
     event: Id
     finish: Finish
     challenge: Nonce
+    at_ms: Millis
+
+
+class Stopped(Value, frozen=True, kw_only=True):
+    """The node's answer to a Stop."""
+
+    incident: Id
+    challenge: Nonce
+    answer: Halt
     at_ms: Millis
 
 
@@ -147,6 +158,7 @@ class Letter(Value, frozen=True, kw_only=True):
     finished: Finished | None = None
     verification: Verification | None = None
     alarm: Alarm | None = None
+    stopped: Stopped | None = None
 
 
 class Goodbye(Value, frozen=True, kw_only=True):
@@ -191,6 +203,18 @@ class Witness(Value, frozen=True, kw_only=True):
     growth: Annotated[tuple[Growth, ...], Meta(max_length=MAX_GROWTH)] = ()
 
 
+class Stop(Value, frozen=True, kw_only=True):
+    """Somebody wants nothing more of a run to start; `challenge` is the one that its approval quotes.
+
+    Nobody signs it: it can only make less happen, which a hub can do anyway, by not delivering.
+    """
+
+    incident: Id
+    challenge: Nonce
+    by: Name
+    reason: Line = ""
+
+
 class HubMessage(Value, frozen=True, kw_only=True):
     """What the hub says to a node: exactly one field is set."""
 
@@ -198,6 +222,7 @@ class HubMessage(Value, frozen=True, kw_only=True):
     receipt: Receipt | None = None
     bundle: Bundle | None = None
     witness: Witness | None = None
+    stop: Stop | None = None
 
 
 # ---------------------------------------------------------------- enrolment
@@ -361,10 +386,14 @@ class Action(StrEnum):
     CLOSE = "close"
     ACKNOWLEDGE = "acknowledge"  # the operator is on it, instead of whoever was
     RELEASE = "release"  # nobody is on it any more
+    STOP = "stop"  # nothing more of the plan under way starts
 
 
 class ActRequest(Value, frozen=True, kw_only=True):
-    """Acts on an incident by hand; `revision` is what the operator saw (compare-and-set)."""
+    """Acts on an incident by hand; `revision` is what the operator saw (compare-and-set).
+
+    A stop is about the run that was seen, however far it has come since.
+    """
 
     incident: Id
     revision: Count

@@ -178,13 +178,13 @@ class Work:
             extra={"action": "refused" if refused else "admitted"},
         )  # fmt: skip
         try:
-            self._peer.tell(Word(admission=admission))
+            stopped = self._peer.tell(Word(admission=admission))
             if isinstance(outcome, admit.Admitted):
-                asyncio.run(self._plan(outcome))
+                asyncio.run(self._plan(outcome, stopped))
         finally:
             self._node.store.end_execution(bundle.incident)
 
-    async def _plan(self, admitted: admit.Admitted) -> None:
+    async def _plan(self, admitted: admit.Admitted, stopped: str) -> None:
         """Run the plan to its end. PeerError where the agent leaves meanwhile; nothing runs then."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -197,7 +197,7 @@ class Work:
         loop.add_reader(self._peer, left)
         try:
             finish = await hands.run_plan(
-                admitted, self._node.policy, self._tell, clock=process.now_ms
+                admitted, self._node.policy, self._tell, clock=process.now_ms, stopped=stopped
             )
         except asyncio.CancelledError:
             raise errors.PeerError("the agent left while a command ran") from None
@@ -205,8 +205,8 @@ class Work:
             loop.remove_reader(self._peer)
         self._peer.tell(Word(finish=finish))
 
-    def _tell(self, result: CommandResult) -> None:
-        self._peer.tell(Word(result=result))
+    def _tell(self, result: CommandResult) -> str:
+        return self._peer.tell(Word(result=result))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,12 +5,14 @@
                                    <-               Word(admission)    refused: that was all
       (on record)  go on           ->
                                    <-               Word(result)       a command starts, or has ended
-      (on record)  go on           ->                                  ... and so on for each
+      (on record)  go on, or Enough ->                                 ... and so on for each
                                    <-               Word(finish)
       (on record)  go on           ->
 
 Rules of this file:
   - A frame is four bytes of length and the canonical JSON of one value; "go on" is an empty frame.
+  - Where a person has stopped the plan, the agent answers Enough instead: what has started has ended by
+    then, and nothing more is started. So sentinel-exec is told in its turn, and never unasked.
   - Nothing goes on before the agent has said so, and the agent says so only when what it heard is on its
     disk. So a command starts only after its start is on record, whichever of the two is killed when.
   - The end of the connection is the end of the plan: sentinel-exec ends what runs.
@@ -31,12 +33,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from sentinel import canonical, errors
-from sentinel.domain import Admission, Bundle, CommandResult, Report, Value
+from sentinel.domain import Admission, Bundle, CommandResult, Line, Report, Value
 from sentinel.protocol import AGENT_MESSAGE_BYTES, Finish
 
 FRAME_BYTES = (
     8 * AGENT_MESSAGE_BYTES
 )  # canonical JSON inside of canonical JSON, every quote escaped
+ENOUGH_BYTES = 8192
 LEAVE_S = 5.0  # for sentinel-exec to end what runs, once the connection is closed
 _LENGTH = struct.Struct(">I")
 GO_ON = _LENGTH.pack(0)
@@ -60,6 +63,12 @@ class Word(Value, frozen=True, kw_only=True):
     admission: Admission | None = None
     result: CommandResult | None = None
     finish: Finish | None = None
+
+
+class Enough(Value, frozen=True, kw_only=True):
+    """What the agent says instead of "go on": nothing more is to start, and why."""
+
+    reason: Line
 
 
 def frame(value: Value) -> bytes:
@@ -100,14 +109,19 @@ class Peer:
         """Return the next value. PeerError where the agent has gone, WireError where it is none."""
         return canonical.decode(kind, self._take(length(self._take(4))), limit=FRAME_BYTES)
 
-    def tell(self, word: Word) -> None:
-        """Say `word` and wait until it is on record. PeerError where the agent does not want us to go on."""
+    def tell(self, word: Word) -> str:
+        """Say `word` and wait until it is on record; return why nothing more is to start, or "".
+
+        PeerError where the agent does not want us to say anything more either.
+        """
         try:
             self._sock.sendall(frame(word))
         except OSError as error:
             raise errors.PeerError(f"the agent has gone: {error.strerror}") from None
-        if self._take(4) != GO_ON:
+        size = length(self._take(4))
+        if size > ENOUGH_BYTES:
             raise errors.WireError("the agent said something else than to go on")
+        return canonical.decode(Enough, self._take(size), limit=ENOUGH_BYTES).reason if size else ""
 
     def _take(self, size: int) -> bytes:
         parts = bytearray()
@@ -162,9 +176,9 @@ class Connection:
         """Hand `order` over. PeerError where sentinel-exec has gone."""
         await self._write(frame(order))
 
-    async def go_on(self) -> None:
-        """Say that what was heard last is on record."""
-        await self._write(GO_ON)
+    async def go_on(self, stopped: str = "") -> None:
+        """Say that what was heard last is on record; and `stopped`, why nothing more is to start."""
+        await self._write(frame(Enough(reason=stopped)) if stopped else GO_ON)
 
     async def _write(self, data: bytes) -> None:
         try:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 MAX_WORDS = 256  # bound of CommandResult.argv
 
-Tell = Callable[[CommandResult], None]
+Tell = Callable[[CommandResult], str]
 
 
 def recovery_of(bundle: Bundle) -> Recovery:
@@ -53,27 +53,43 @@ def cut_short(cut: Interrupted, now_ms: int) -> tuple[CommandResult, ...]:
 
 
 async def run_plan(
-    admitted: Admitted, policy: Policy, tell: Tell, *, clock: Callable[[], int]
+    admitted: Admitted,
+    policy: Policy,
+    tell: Tell,
+    *,
+    clock: Callable[[], int],
+    stopped: str = "",
 ) -> Finish:
     """Run what may run, in order, and `tell` of each command; return how it ended.
 
-    `tell` must be durable when it returns: a command starts only after its start is on record. The
-    first that fails stops the rest. A rehearsal starts nothing.
+    `tell` must be durable when it returns: a command starts only after its start is on record. It
+    returns why nothing more is to start, or "". The first command that fails stops the rest, and so
+    does `stopped`, which a person wants. A rehearsal starts nothing.
     """
-    failed = ""
+    failed, left = "", False
     for index, command in enumerate(admitted.plan.commands):
         judgement = admitted.judgement.commands[index]
-        if failed or judgement.verdict is not Verdict.ALLOW:
-            reason = failed or _why(judgement)
-            tell(CommandResult(index=index, outcome=Outcome.SKIPPED, reason=reason))
+        allowed = judgement.verdict is Verdict.ALLOW
+        if failed or stopped or not allowed:
+            left = left or (allowed and not failed)
+            reason = failed or stopped or _why(judgement)
+            stopped = tell(_skipped(index, reason)) or stopped
             continue
         result = await _run_one(index, command, judgement, admitted, policy, tell, clock)
-        tell(result)
-        if result.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
+        if result.outcome is Outcome.SKIPPED:
+            left, stopped = True, result.reason
+        elif result.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
             failed = f"command {index + 1} {result.outcome.value}"
+        stopped = tell(result) or stopped
     if admitted.mode is Mode.DRY_RUN:
         return Finish.REHEARSED
+    if left:
+        return Finish.STOPPED
     return Finish.ONE_FAILED if failed else Finish.ALL_RAN
+
+
+def _skipped(index: int, reason: str) -> CommandResult:
+    return CommandResult(index=index, outcome=Outcome.SKIPPED, reason=reason)
 
 
 async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and whom to tell)
@@ -90,7 +106,9 @@ async def _run_one(  # noqa: PLR0913  (what to run, under which judgement, and w
     if admitted.mode is Mode.DRY_RUN:
         return CommandResult(index=index, outcome=Outcome.REHEARSED, argv=words)
     started_ms = clock()
-    tell(CommandResult(index=index, outcome=Outcome.RUNNING, argv=words, started_ms=started_ms))
+    starts = CommandResult(index=index, outcome=Outcome.RUNNING, argv=words, started_ms=started_ms)
+    if stopped := tell(starts):
+        return _skipped(index, stopped)
     try:
         if judgement.argv_digest != grammar.argv_digest(tree):
             raise errors.NodeError("the tree to run is not the tree that was judged")

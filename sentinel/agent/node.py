@@ -27,6 +27,7 @@ from sentinel.agent import (
     detect,
     enrol,
     gate,
+    halt,
     handover,
     hands,
     rules,
@@ -45,6 +46,7 @@ from sentinel.domain import (
     Anomaly,
     Bundle,
     CommandResult,
+    Halt,
     Outcome,
     Report,
     Sample,
@@ -113,6 +115,7 @@ class Agent:
         self._bundles: asyncio.Queue[Bundle] = asyncio.Queue(BUNDLES)
         self._events: dict[tuple[str, str, str], str] = {}
         self._verifiers: list[Verifier] = []
+        self._under_way: halt.UnderWay | None = None
         self._said: set[str] = set()
         self._link = transport.Link(
             store,
@@ -121,6 +124,7 @@ class Agent:
                 heartbeat=self._heartbeat,
                 bundle=self._take,
                 witness=self._see,
+                stop=self._stop,
                 credentials=lambda: identity.load(state, process.now_ms()),
             ),
             settings.hub,
@@ -324,6 +328,41 @@ class Agent:
         with contextlib.suppress(asyncio.QueueFull):
             self._bundles.put_nowait(bundle)
 
+    def _stop(self, stop: protocol.Stop) -> None:
+        """Let nothing more of a run start, and say what that comes to. It can make nothing run."""
+        run = self._under_way
+        with self._store.transaction():
+            answer = run.stop(stop) if run and run.is_meant(stop) else self._void(stop)
+            if answer is not Halt.NOT_BEGUN:  # which the refusal says
+                self._put(
+                    stopped=protocol.Stopped(
+                        incident=stop.incident,
+                        challenge=stop.challenge,
+                        answer=answer,
+                        at_ms=process.now_ms(),
+                    )
+                )
+        log.warning(
+            "%s: plan of %s: %s", halt.words(stop), stop.incident, answer.value,
+            extra={"action": "stop"},
+        )  # fmt: skip
+        self._link.nudge()
+
+    def _void(self, stop: protocol.Stop) -> Halt:
+        """Make an approval void of which nothing has begun, wherever it is by now."""
+        found = self._store.challenge(stop.challenge)
+        if found is None:
+            return Halt.UNKNOWN
+        event, spent = found
+        if spent:
+            return Halt.TOO_LATE
+        waiting = [self._bundles.get_nowait() for _ in range(self._bundles.qsize())]
+        for bundle in waiting:
+            if stop.challenge not in bundle.statement:  # else this is its answer
+                self._bundles.put_nowait(bundle)
+        self._refuse(stop.incident, Refused(check="stopped", reason=halt.words(stop)), event)
+        return Halt.NOT_BEGUN
+
     async def _work(self) -> None:
         """Stage 8: one plan at a time."""
         while True:
@@ -332,7 +371,7 @@ class Agent:
                 continue  # sent again because our answer is still on its way
             asked = gate.ask(bundle, self._gate, process.now_ms())
             if isinstance(asked, Refused):
-                self._refuse(bundle, asked)
+                self._refuse(bundle.incident, asked)
             else:
                 await self._hand_over(asked)
             self._link.nudge()
@@ -348,7 +387,7 @@ class Agent:
             said = errors.printable(errors.in_one_line(error))
             log.error("%s", said, extra={"action": "exec_failed"})
             if not self._store.executing(asked.plan.incident):
-                self._refuse(asked.bundle, Refused(check="exec.failed", reason=error.what))
+                self._refuse(asked.plan.incident, Refused(check="exec.failed", reason=error.what))
             self._cut_short()
 
     async def _make_ready(self) -> None:
@@ -372,14 +411,20 @@ class Agent:
                 with contextlib.suppress(errors.PeerError):
                     await link.go_on()  # that was all it had to say
             return
-        while word.finish is None:
-            await link.go_on()
-            word = await link.hear(within_s)
-            if word.result is not None:
-                self._ran(bundle, word.result)
-                self._link.nudge()
+        self._under_way = run = halt.UnderWay(asked)
+        try:
+            while word.finish is None:
+                await link.go_on(run.reason)
+                word = await link.hear(within_s)
+                if word.result is not None and run.records(word.result):
+                    self._ran(bundle, word.result)
+                    self._link.nudge()
+        finally:
+            self._under_way = None
         with self._store.transaction():
-            self._finish(bundle, event, word.finish)
+            self._finish(
+                bundle, event, word.finish, ran=run.ran or word.finish is not Finish.STOPPED
+            )
         with contextlib.suppress(errors.PeerError):
             await link.go_on()
 
@@ -388,7 +433,7 @@ class Agent:
         if said is None:
             raise errors.WireError("sentinel-exec began without an answer")
         if not said.admitted:
-            self._refuse(bundle, Refused(check=said.check, reason=said.reason))
+            self._refuse(bundle.incident, Refused(check=said.check, reason=said.reason))
             return False
         now_ms = process.now_ms()
         with self._store.transaction():
@@ -398,23 +443,31 @@ class Agent:
                     self._store.note_handed(checkpoint.parse(bundle.log.checkpoint).size)
                 answer = msgspec.structs.replace(said, incident=bundle.incident, at_ms=now_ms)
                 self._put(admission=answer)
-        if isinstance(outcome, Refused):
-            self._refuse(bundle, outcome)
+                self._unwatch(bundle.incident)
+        # Unknown by now: a stop has made it void while sentinel-exec looked at it, and has been answered.
+        if isinstance(outcome, Refused) and outcome.check != "challenge.unknown":
+            self._refuse(bundle.incident, outcome)
         self._link.nudge()
         return isinstance(outcome, Admitted)
 
-    def _refuse(self, bundle: Bundle, refused: Refused) -> None:
+    def _refuse(self, incident: str, refused: Refused, void: str = "") -> None:
+        """Say that a plan was refused; with a fresh challenge of the event `void`, it can be approved again."""
         reason = errors.printable(refused.reason, 900)
-        self._put(
-            admission=Admission(
-                incident=bundle.incident,
-                admitted=False,
-                mode=self._settings.mode,
-                check=refused.check,
-                reason=reason,
-                at_ms=process.now_ms(),
+        challenge = new_challenge() if void else None
+        with self._store.transaction():
+            if challenge is not None:
+                self._store.issue(challenge, void)
+            self._put(
+                admission=Admission(
+                    incident=incident,
+                    admitted=False,
+                    mode=self._settings.mode,
+                    check=refused.check,
+                    reason=reason,
+                    at_ms=process.now_ms(),
+                    challenge=challenge,
+                )
             )
-        )
         log.error("plan refused: %s: %s", refused.check, reason, extra={"action": "refused"})
 
     def _ran(self, bundle: Bundle, result: CommandResult) -> None:
@@ -425,8 +478,13 @@ class Agent:
                 self._store.end_command(bundle.incident)
             self._put(ran=protocol.Ran(incident=bundle.incident, result=result))
 
-    def _finish(self, bundle: Bundle, event: str, finish: Finish) -> None:
-        """End a plan: a fresh challenge, and unless nothing was run, the watch for recovery."""
+    def _unwatch(self, incident: str) -> None:
+        """Watch no more for what an earlier, stopped run of a plan has done: the next one begins."""
+        self._store.end_verification(incident)
+        self._verifiers = [each for each in self._verifiers if each.incident != incident]
+
+    def _finish(self, bundle: Bundle, event: str, finish: Finish, *, ran: bool = True) -> None:
+        """End a plan: a fresh challenge, and unless nothing `ran`, the watch for recovery."""
         now_ms, challenge = process.now_ms(), new_challenge()
         self._store.end_execution(bundle.incident)
         self._store.issue(challenge, event)
@@ -439,7 +497,7 @@ class Agent:
                 at_ms=now_ms,
             )
         )
-        if finish is not Finish.REHEARSED:
+        if ran and finish is not Finish.REHEARSED:
             recovery = hands.recovery_of(bundle)
             self._store.begin_verification(bundle.incident, recovery, now_ms)
             self._verifiers.append(Verifier(bundle.incident, recovery, now_ms, gap_ms=self._gap_ms))

@@ -73,13 +73,14 @@ class Store(StoreFile):
     def put(self, letter: Letter) -> bool:
         """Put `letter` at the end of the outbox; durable when the transaction is.
 
-        A full outbox takes no mere "has started", says so in the log and returns False; everything else
-        it takes however full it is, for without it the incident could not come to its end.
+        A full outbox takes no mere "has started" and no answer to a stop, which the hub would ask for
+        again, says so in the log and returns False; everything else it takes however full it is, for
+        without it the incident could not come to its end.
         """
         data = canonical.encode(letter)
         started = letter.ran is not None and letter.ran.result.outcome is Outcome.RUNNING
         with self.transaction():
-            if started and self._full(len(data)):
+            if (started or letter.stopped is not None) and self._full(len(data)):
                 self.dropped += 1
                 log.warning(
                     "the outbox is full: %d letters dropped", self.dropped,

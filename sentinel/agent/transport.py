@@ -42,6 +42,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: Callable[[], protocol.Heartbeat]
     bundle: Callable[[Bundle], Awaitable[None]]  # must return at once: it only queues
     witness: Callable[[protocol.Witness], None]
+    stop: Callable[[protocol.Stop], None]
     credentials: Callable[[], Credentials]  # read anew for each dial: they are renewed
 
 
@@ -184,7 +185,7 @@ class Link:
             await asyncio.sleep(interval_s)
 
     async def _receive(self, stream: Stream[bytes, bytes], window: asyncio.Semaphore) -> None:
-        """Take receipts and plans until the hub ends the stream."""
+        """Take receipts, plans and stops until the hub ends the stream."""
         while (message := await _hear(stream)) is not None:
             if message.receipt is not None:
                 self._settle(message.receipt)
@@ -193,6 +194,8 @@ class Link:
                 await self._node.bundle(message.bundle)
             elif message.witness is not None:
                 self._node.witness(message.witness)
+            elif message.stop is not None:
+                self._node.stop(message.stop)
 
     def _settle(self, receipt: protocol.Receipt) -> None:
         if not receipt.reason:

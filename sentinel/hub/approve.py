@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from sentinel import canonical, errors
+from sentinel import canonical, errors, lifecycle
 from sentinel.config import ApprovalSettings
 from sentinel.domain import (
     Bundle,
@@ -23,15 +23,23 @@ from sentinel.domain import (
     Stage,
     State,
     Statement,
+    Stopping,
     Verdict,
 )
-from sentinel.hub.cases import Case, DecisionRecord, PlanRecord, pending_of
+from sentinel.hub.cases import Case, DecisionRecord, PlanRecord, line, pending_of
 from sentinel.hub.moves import Entry, move
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.lifecycle import Event
 from sentinel.policy.approvals import needed
-from sentinel.protocol import DECISION_LIFE_MS, Action, ActRequest, DecideRequest, ReviseRequest
+from sentinel.protocol import (
+    DECISION_LIFE_MS,
+    Action,
+    ActRequest,
+    DecideRequest,
+    ReviseRequest,
+    Stop,
+)
 from sentinel.trust import signers
 from sentinel.trust.signers import Signers
 
@@ -242,7 +250,9 @@ async def _record(  # noqa: PLR0913  (what is decided, by whom, and by which rul
         papers = msgspec.structs.replace(case.papers, pending=begun)
         await move(work, case, None, msgspec.structs.replace(case, papers=papers), entry)
         return
-    papers = msgspec.structs.replace(case.papers, admission=None, verification=None, pending=None)
+    papers = msgspec.structs.replace(
+        case.papers, admission=None, verification=None, pending=None, stopping=None
+    )
     # The record's own number is the decision's.
     decision_seq = work.end[0] + 1
     after = msgspec.structs.replace(case, decision_seq=decision_seq, papers=papers)
@@ -285,13 +295,16 @@ def _told(statement: Statement, signed: tuple[Signature, ...], missing: int, eve
 async def act(store: Store, operator: str, request: ActRequest, now_ms: int) -> Incident:
     """Ask again, take over, close, acknowledge or release, if the incident is as the operator saw it.
 
+    Or stop its plan, however far that has come since.
+
     Raises ConflictError where it has changed since, LifecycleError where its state has no such move.
     """
     if request.action is Action.CLOSE and not request.note.strip():
         raise errors.OperatorError(
             "closing without a note", hint="say what was done: whoever comes next will read it"
         )
-    await store.write(partial(_act, operator=operator, request=request, now_ms=now_ms))
+    operation = _stop if request.action is Action.STOP else _act
+    await store.write(partial(operation, operator=operator, request=request, now_ms=now_ms))
     return await store.incident(request.incident)
 
 
@@ -300,6 +313,9 @@ _ACTS = {
     Action.TAKE_OVER: Event.TAKEN_OVER,
     Action.CLOSE: Event.CLOSED_BY_HAND,
 }
+
+
+_STOPS = {State.APPROVED: Event.APPROVAL_VOID}  # else STOPPED: what a stop leads to
 
 
 async def _act(work: UnitOfWork, operator: str, request: ActRequest, now_ms: int) -> None:
@@ -360,6 +376,44 @@ def _acknowledged(operator: str, before: str) -> str:
 
 def _released(operator: str, before: str) -> str:
     return f"released by {operator}" + (f" for {before}" if before != operator else "")
+
+
+async def _stop(work: UnitOfWork, operator: str, request: ActRequest, now_ms: int) -> None:
+    """Note that nothing more of the plan under way is to start; the node answers what that comes to.
+
+    A bundle that may have left cannot be called back from here, so the state is the node's to change.
+    """
+    case = await _existing(work, request.incident)
+    lifecycle.advance(case.state, _STOPS.get(case.state, Event.STOPPED))
+    decision = await work.decision(case)
+    assert decision is not None
+    # How far it has come changes with every word of the node, and is no reason not to stop it.
+    if request.revision < decision.seq:
+        raise errors.ConflictError(
+            f"incident {case.id} has been approved since revision {request.revision}",
+            hint="read it again: it is another run than the one you saw",
+        )
+    if (before := case.papers.stopping) is not None:
+        raise errors.ConflictError(
+            f"{before.by} has stopped it already",
+            hint="what runs is left to end, and nothing starts after it",
+        )
+    stopping = Stopping(
+        challenge=msgspec.json.decode(decision.statement, type=Statement).challenge,
+        by=operator,
+        reason=line(request.note),
+        asked_ms=now_ms,
+    )
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.EXECUTE,
+        actor=f"operator:{operator}",
+        action="stop-asked",
+        text=f"stop asked for by {operator}" + (f": {request.note}" if request.note else ""),
+        facts={"challenge": stopping.challenge},
+    )
+    papers = msgspec.structs.replace(case.papers, stopping=stopping)
+    await move(work, case, None, msgspec.structs.replace(case, papers=papers), entry)
 
 
 async def _as_seen(work: UnitOfWork, incident: str, revision: int) -> Case:
@@ -433,3 +487,28 @@ def plan_record(plan: Plan) -> PlanRecord:
 async def bundles_for(store: Store, host: str) -> tuple[Bundle, ...]:
     """Return the approved plans that `host` has not answered yet, as their exact bytes."""
     return await store.bundles(host)
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node is to be told that it has not answered yet."""
+
+    bundles: tuple[Bundle, ...]  # approved plans, as their exact bytes
+    stops: tuple[Stop, ...]
+
+
+# A node has the plan, or is to have it; and one that has not been heard of may have it still.
+_IN_HAND = (State.APPROVED, State.EXECUTING, State.MANUAL)
+
+
+async def carried_to(store: Store, host: str) -> Carried:
+    """Return what `host` is to be told."""
+    cases = await store.of_host(host, _IN_HAND)
+    waits = any(case.state is State.APPROVED and case.papers.stopping is None for case in cases)
+    return Carried(
+        bundles=await bundles_for(store, host) if waits else (),
+        stops=tuple(
+            Stop(incident=case.id, challenge=asked.challenge, by=asked.by, reason=asked.reason)
+            for case in cases
+            if (asked := case.papers.stopping) is not None and asked.answer is None
+        ),
+    )

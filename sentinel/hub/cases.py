@@ -25,6 +25,7 @@ from sentinel.domain import (
     Severity,
     State,
     Statement,
+    Stopping,
     Summary,
     Verdict,
     Verification,
@@ -44,6 +45,7 @@ class Papers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # The node said that the signal cleared at a moment when that could not end the incident.
     cleared: bool = False
     pending: Pending | None = None  # an approval that is not complete; see `pending_of`
+    stopping: Stopping | None = None  # of the last approval
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +187,7 @@ def view(folder: Folder) -> Incident:
         previous=case.previous,
         moves=folder.moves,
         pending=pending_of(case, plan),
+        stopping=case.papers.stopping if decision else None,
     )
 
 

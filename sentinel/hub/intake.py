@@ -20,6 +20,7 @@ from sentinel import canonical, errors, human
 from sentinel.domain import (
     Admission,
     CommandResult,
+    Halt,
     IncidentId,
     Move,
     Outcome,
@@ -35,7 +36,7 @@ from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
 from sentinel.ids import uuid7
 from sentinel.lifecycle import TRANSITIONS, Event
-from sentinel.protocol import Alarm, Cleared, Finish, Finished, Letter
+from sentinel.protocol import Alarm, Cleared, Finish, Finished, Letter, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ _FINISH = {
     Finish.ALL_RAN: Event.ALL_RAN,
     Finish.ONE_FAILED: Event.ONE_FAILED,
     Finish.REHEARSED: Event.REHEARSED,
+    Finish.STOPPED: Event.STOPPED,
 }
 
 
@@ -86,6 +88,9 @@ async def _take(work: UnitOfWork, host: str, letter: Letter, now_ms: int) -> Non
         case Letter(finished=Finished() as finished):
             case = await _case(work, host, finished.incident)
             await _finished(work, case, finished, now_ms)
+        case Letter(stopped=Stopped() as stopped):
+            case = await _case(work, host, stopped.incident)
+            await _stopped(work, case, stopped, now_ms)
         case Letter(verification=Verification() as verification):
             case = await _case(work, host, verification.incident)
             await _verified(work, case, verification, now_ms)
@@ -222,10 +227,13 @@ async def _cleared(work: UnitOfWork, host: str, cleared: Cleared, now_ms: int) -
 async def _admitted(work: UnitOfWork, case: Case, admission: Admission, now_ms: int) -> None:
     event = Event.ADMITTED if admission.admitted else Event.NODE_REFUSED
     after = case
+    if admission.challenge is not None and not admission.admitted:
+        event = Event.APPROVAL_VOID
+        after = _voided(case, admission.challenge)
     # A refusal that comes late is of a second copy of the plan: it says nothing about the first.
     if admission.admitted or event in TRANSITIONS[case.state]:
-        papers = msgspec.structs.replace(case.papers, admission=admission)
-        after = msgspec.structs.replace(case, papers=papers)
+        papers = msgspec.structs.replace(after.papers, admission=admission)
+        after = msgspec.structs.replace(after, papers=papers)
     text = (
         f"admitted, {admission.mode.value}"
         if admission.admitted
@@ -240,6 +248,43 @@ async def _admitted(work: UnitOfWork, case: Case, admission: Admission, now_ms: 
         facts={"admission": canonical.digest_of(admission)},
     )
     await _apply(work, case, event, after, entry)
+
+
+def _voided(case: Case, challenge: str) -> Case:
+    """Return the case where the approval is void of which nothing has begun: it may be given again."""
+    asked = case.papers.stopping
+    if asked is not None and asked.answer is None:
+        asked = msgspec.structs.replace(asked, answer=Halt.NOT_BEGUN)
+    papers = msgspec.structs.replace(case.papers, stopping=asked)
+    if case.state is State.APPROVED:
+        return msgspec.structs.replace(case, challenge=challenge, papers=papers)
+    return msgspec.structs.replace(case, papers=papers)
+
+
+_HALTS = {
+    Halt.STOPPING: "the node starts nothing more: what runs is left to end",
+    Halt.NOT_BEGUN: "nothing of the plan had begun, and nothing will",
+    Halt.TOO_LATE: "the stop came too late: the last command had started, or the plan had ended",
+    Halt.UNKNOWN: "the node knows no such approval, so it can run nothing of it",
+}
+
+
+async def _stopped(work: UnitOfWork, case: Case, stopped: Stopped, now_ms: int) -> None:
+    """Keep the node's answer to a stop; one that was asked for twice is answered twice."""
+    asked = case.papers.stopping
+    if asked is None or asked.challenge != stopped.challenge or asked.answer is not None:
+        return
+    asked = msgspec.structs.replace(asked, answer=stopped.answer)
+    papers = msgspec.structs.replace(case.papers, stopping=asked)
+    entry = Entry(
+        at_ms=now_ms,
+        stage=Stage.EXECUTE,
+        actor=f"node:{case.host}",
+        action="stop-answered",
+        text=_HALTS[stopped.answer],
+        facts={"answer": stopped.answer.value, "challenge": stopped.challenge},
+    )
+    await move(work, case, None, msgspec.structs.replace(case, papers=papers), entry)
 
 
 async def _ran(work: UnitOfWork, case: Case, result: CommandResult, now_ms: int) -> None:

@@ -159,7 +159,9 @@ class OperatorDoor:
 
     async def _act(self, request: protocol.ActRequest, who: Who) -> Value:
         await self._in_scope(request.incident, who)
-        return self._shown(await approve.act(self._store, who.name, request, self._clock()))
+        incident = await approve.act(self._store, who.name, request, self._clock())
+        await self._decided(Host(incident.summary.host))
+        return self._shown(incident)
 
     async def _revise(self, request: protocol.ReviseRequest, who: Who) -> Value:
         await self._in_scope(request.incident, who)

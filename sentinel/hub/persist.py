@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -53,6 +53,7 @@ T = TypeVar("T")
 BATCH = 256  # operations in one commit
 QUEUE = 4096  # operations that wait; beyond it callers wait before they are queued
 POLL_S = 1.0  # how soon another process's changes are seen where nothing notifies us
+OF_HOST = 500
 SIGN_MS = 60_000  # a node's mere sign of life is written no more often than this
 SIGNS = frozenset({"last_seen_ms", "clock_skew_ms"})
 
@@ -319,6 +320,12 @@ class Store:
         """Return the plan in force alone, where nobody needs the report, which may be large."""
         async with self._read() as connection:
             return await Reader(connection).plan(case)
+
+    async def of_host(self, host: str, states: Collection[State]) -> tuple[Case, ...]:
+        """Return the cases of `host` in one of `states`, those that have been there longest first."""
+        among = INCIDENT.c.state.in_([state.value for state in states])
+        async with self._read() as connection:
+            return await Reader(connection).cases(INCIDENT.c.host == host, among, limit=OF_HOST)
 
     async def bundles(self, host: str) -> tuple[Bundle, ...]:
         """Return the approved plans that `host` has not answered yet."""

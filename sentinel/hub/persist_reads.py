@@ -19,7 +19,7 @@ from sentinel.domain import (
     Signature,
     State,
 )
-from sentinel.hub.cases import SHOWN_MOVES, Case, DecisionRecord, Folder, PlanRecord
+from sentinel.hub.cases import SHOWN_MOVES, Case, DecisionRecord, Folder, Papers, PlanRecord
 from sentinel.hub.tables import DECISION, INCIDENT, PLAN, REPORT, RESULT, TIMELINE
 
 MIN_ID_PART = 4
@@ -211,9 +211,18 @@ class Reader:
         )
 
     async def bundles(self, host: str) -> tuple[Bundle, ...]:
-        """Return the approved plans that `host` has not answered yet, as their exact bytes."""
+        """Return the approved plans that `host` has not answered yet, as their exact bytes.
+
+        One that a person has stopped is not among them, for it leaves the hub no more.
+        """
         query = (
-            sa.select(INCIDENT.c.id, PLAN.c.body, DECISION.c.statement, DECISION.c.signatures)
+            sa.select(
+                INCIDENT.c.id,
+                INCIDENT.c.papers,
+                PLAN.c.body,
+                DECISION.c.statement,
+                DECISION.c.signatures,
+            )
             .join(
                 PLAN,
                 (PLAN.c.incident == INCIDENT.c.id) & (PLAN.c.revision == INCIDENT.c.plan_revision),
@@ -230,4 +239,5 @@ class Reader:
                 signatures=msgspec.json.decode(row.signatures, type=tuple[Signature, ...]),
             )
             for row in await self._connection.execute(query)
+            if msgspec.convert(row.papers, Papers).stopping is None
         )

@@ -48,7 +48,7 @@ class Session:
         self.context = context
         self.serial = serial
         self.queue: asyncio.Queue[protocol.HubMessage] = asyncio.Queue(QUEUE)
-        self.sent: set[str] = set()  # statements already pushed on this stream
+        self.sent: set[str] = set()  # statements pushed on this stream, and challenges of stops
         self.seen: set[int] = set()  # sizes at which the node has seen the log
         # Those that went with plans. One that waits there still may be the last that sentinel-exec has
         # seen when it comes to the next, so the next is proved from there too.
@@ -178,15 +178,23 @@ class AgentDoor:
             raise errors.PeerError(f"the hub ended the stream: {session.why}")
 
     async def dispatch(self, host: Host) -> None:
-        """Push the approved plans that the node has not answered yet; at most once a stream."""
+        """Push what the node has not answered yet, at most once a stream: approved plans, and stops.
+
+        From the reading to the last push it is one at a time, so that no plan can leave after its stop.
+        """
         session = self.sessions.get(host)
         if session is None:
             return
-        for bundle in await approve.bundles_for(self._store, host):
-            async with session.lock:
+        async with session.lock:
+            carried = await approve.carried_to(self._store, host)
+            for bundle in carried.bundles:
                 if bundle.statement not in session.sent:
                     session.sent.add(bundle.statement)
                     session.push(protocol.HubMessage(bundle=await self._on_record(bundle, session)))
+            for stop in carried.stops:
+                if stop.challenge not in session.sent:
+                    session.sent.add(stop.challenge)
+                    session.push(protocol.HubMessage(stop=stop))
 
     async def _on_record(self, bundle: Bundle, session: Session) -> Bundle:
         """Return `bundle` with the proof that its approval is in the log.

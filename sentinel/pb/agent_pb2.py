@@ -26,15 +26,15 @@ from sentinel.pb import plan_pb2 as sentinel_dot_pb_dot_plan__pb2
 from sentinel.pb import telemetry_pb2 as sentinel_dot_pb_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17sentinel/pb/agent.proto\x12\x0bsentinel.pb\x1a\x16sentinel/pb/plan.proto\x1a\x1bsentinel/pb/telemetry.proto\"z\n\x06\x41ttach\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x1f\n\x04mode\x18\x03 \x01(\x0e\x32\x11.sentinel.pb.Mode\x12\x0f\n\x07\x62oot_ms\x18\x04 \x01(\x03\x12\x0f\n\x07sent_ms\x18\x05 \x01(\x03\x12\x0c\n\x04seen\x18\x06 \x03(\x03\"q\n\tHeartbeat\x12\x0f\n\x07sent_ms\x18\x01 \x01(\x03\x12#\n\x06gauges\x18\x02 \x03(\x0b\x32\x13.sentinel.pb.Sample\x12\x0f\n\x07spooled\x18\x03 \x01(\x03\x12\x0f\n\x07refused\x18\x04 \x01(\x03\x12\x0c\n\x04seen\x18\x05 \x03(\x03\"9\n\x07\x43leared\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x10\n\x08observed\x18\x02 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\"C\n\x03Ran\x12\x10\n\x08incident\x18\x01 \x01(\t\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.sentinel.pb.CommandResult\"r\n\x08\x46inished\x12\x10\n\x08incident\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12#\n\x06\x66inish\x18\x03 \x01(\x0e\x32\x13.sentinel.pb.Finish\x12\x11\n\tchallenge\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"R\n\x05\x41larm\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04kept\x18\x03 \x01(\t\x12\r\n\x05shown\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"\xa7\x02\n\x06Letter\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x06report\x18\x02 \x01(\x0b\x32\x13.sentinel.pb.Report\x12%\n\x07\x63leared\x18\x03 \x01(\x0b\x32\x14.sentinel.pb.Cleared\x12)\n\tadmission\x18\x04 \x01(\x0b\x32\x16.sentinel.pb.Admission\x12\x1d\n\x03ran\x18\x05 \x01(\x0b\x32\x10.sentinel.pb.Ran\x12\'\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x15.sentinel.pb.Finished\x12/\n\x0cverification\x18\x07 \x01(\x0b\x32\x19.sentinel.pb.Verification\x12!\n\x05\x61larm\x18\x08 \x01(\x0b\x32\x12.sentinel.pb.Alarm\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xaa\x01\n\x0c\x41gentMessage\x12#\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x13.sentinel.pb.Attach\x12)\n\theartbeat\x18\x02 \x01(\x0b\x32\x16.sentinel.pb.Heartbeat\x12#\n\x06letter\x18\x03 \x01(\x0b\x32\x13.sentinel.pb.Letter\x12%\n\x07goodbye\x18\x04 \x01(\x0b\x32\x14.sentinel.pb.Goodbye\"[\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x05 \x01(\x03\")\n\x07Receipt\x12\x0e\n\x06letter\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x07Witness\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12#\n\x06growth\x18\x02 \x03(\x0b\x32\x13.sentinel.pb.Growth\"\xa2\x01\n\nHubMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.sentinel.pb.Hello\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.sentinel.pb.Receipt\x12#\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x13.sentinel.pb.Bundle\x12%\n\x07witness\x18\x04 \x01(\x0b\x32\x14.sentinel.pb.Witness\")\n\x0bJoinRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\t\".\n\x0b\x43\x65rtificate\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\n\n\x02\x63\x61\x18\x02 \x01(\t\"\x1b\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\t*a\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46INISH_ALL_RAN\x10\x01\x12\x15\n\x11\x46INISH_ONE_FAILED\x10\x02\x12\x14\n\x10\x46INISH_REHEARSED\x10\x03\x32\x87\x01\n\x05\x41gent\x12@\n\x06\x41ttach\x12\x19.sentinel.pb.AgentMessage\x1a\x17.sentinel.pb.HubMessage(\x01\x30\x01\x12<\n\x05Renew\x12\x19.sentinel.pb.RenewRequest\x1a\x18.sentinel.pb.Certificate2C\n\x05\x45nrol\x12:\n\x04Join\x12\x18.sentinel.pb.JoinRequest\x1a\x18.sentinel.pb.Certificateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17sentinel/pb/agent.proto\x12\x0bsentinel.pb\x1a\x16sentinel/pb/plan.proto\x1a\x1bsentinel/pb/telemetry.proto\"z\n\x06\x41ttach\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x1f\n\x04mode\x18\x03 \x01(\x0e\x32\x11.sentinel.pb.Mode\x12\x0f\n\x07\x62oot_ms\x18\x04 \x01(\x03\x12\x0f\n\x07sent_ms\x18\x05 \x01(\x03\x12\x0c\n\x04seen\x18\x06 \x03(\x03\"q\n\tHeartbeat\x12\x0f\n\x07sent_ms\x18\x01 \x01(\x03\x12#\n\x06gauges\x18\x02 \x03(\x0b\x32\x13.sentinel.pb.Sample\x12\x0f\n\x07spooled\x18\x03 \x01(\x03\x12\x0f\n\x07refused\x18\x04 \x01(\x03\x12\x0c\n\x04seen\x18\x05 \x03(\x03\"9\n\x07\x43leared\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x10\n\x08observed\x18\x02 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\"C\n\x03Ran\x12\x10\n\x08incident\x18\x01 \x01(\t\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.sentinel.pb.CommandResult\"r\n\x08\x46inished\x12\x10\n\x08incident\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12#\n\x06\x66inish\x18\x03 \x01(\x0e\x32\x13.sentinel.pb.Finish\x12\x11\n\tchallenge\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"`\n\x07Stopped\x12\x10\n\x08incident\x18\x01 \x01(\t\x12\x11\n\tchallenge\x18\x02 \x01(\t\x12!\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x11.sentinel.pb.Halt\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"R\n\x05\x41larm\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04kept\x18\x03 \x01(\t\x12\r\n\x05shown\x18\x04 \x01(\t\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"\xce\x02\n\x06Letter\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x06report\x18\x02 \x01(\x0b\x32\x13.sentinel.pb.Report\x12%\n\x07\x63leared\x18\x03 \x01(\x0b\x32\x14.sentinel.pb.Cleared\x12)\n\tadmission\x18\x04 \x01(\x0b\x32\x16.sentinel.pb.Admission\x12\x1d\n\x03ran\x18\x05 \x01(\x0b\x32\x10.sentinel.pb.Ran\x12\'\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x15.sentinel.pb.Finished\x12/\n\x0cverification\x18\x07 \x01(\x0b\x32\x19.sentinel.pb.Verification\x12!\n\x05\x61larm\x18\x08 \x01(\x0b\x32\x12.sentinel.pb.Alarm\x12%\n\x07stopped\x18\t \x01(\x0b\x32\x14.sentinel.pb.Stopped\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xaa\x01\n\x0c\x41gentMessage\x12#\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x13.sentinel.pb.Attach\x12)\n\theartbeat\x18\x02 \x01(\x0b\x32\x16.sentinel.pb.Heartbeat\x12#\n\x06letter\x18\x03 \x01(\x0b\x32\x13.sentinel.pb.Letter\x12%\n\x07goodbye\x18\x04 \x01(\x0b\x32\x14.sentinel.pb.Goodbye\"[\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0e\n\x06now_ms\x18\x04 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x05 \x01(\x03\")\n\x07Receipt\x12\x0e\n\x06letter\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x07Witness\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12#\n\x06growth\x18\x02 \x03(\x0b\x32\x13.sentinel.pb.Growth\"G\n\x04Stop\x12\x10\n\x08incident\x18\x01 \x01(\t\x12\x11\n\tchallenge\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xc3\x01\n\nHubMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.sentinel.pb.Hello\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.sentinel.pb.Receipt\x12#\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x13.sentinel.pb.Bundle\x12%\n\x07witness\x18\x04 \x01(\x0b\x32\x14.sentinel.pb.Witness\x12\x1f\n\x04stop\x18\x05 \x01(\x0b\x32\x11.sentinel.pb.Stop\")\n\x0bJoinRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\t\".\n\x0b\x43\x65rtificate\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\n\n\x02\x63\x61\x18\x02 \x01(\t\"\x1b\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\t*u\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46INISH_ALL_RAN\x10\x01\x12\x15\n\x11\x46INISH_ONE_FAILED\x10\x02\x12\x14\n\x10\x46INISH_REHEARSED\x10\x03\x12\x12\n\x0e\x46INISH_STOPPED\x10\x04\x32\x87\x01\n\x05\x41gent\x12@\n\x06\x41ttach\x12\x19.sentinel.pb.AgentMessage\x1a\x17.sentinel.pb.HubMessage(\x01\x30\x01\x12<\n\x05Renew\x12\x19.sentinel.pb.RenewRequest\x1a\x18.sentinel.pb.Certificate2C\n\x05\x45nrol\x12:\n\x04Join\x12\x18.sentinel.pb.JoinRequest\x1a\x18.sentinel.pb.Certificateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sentinel.pb.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISH']._serialized_start=1647
-  _globals['_FINISH']._serialized_end=1744
+  _globals['_FINISH']._serialized_start=1890
+  _globals['_FINISH']._serialized_end=2007
   _globals['_ATTACH']._serialized_start=93
   _globals['_ATTACH']._serialized_end=215
   _globals['_HEARTBEAT']._serialized_start=217
@@ -45,30 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RAN']._serialized_end=458
   _globals['_FINISHED']._serialized_start=460
   _globals['_FINISHED']._serialized_end=574
-  _globals['_ALARM']._serialized_start=576
-  _globals['_ALARM']._serialized_end=658
-  _globals['_LETTER']._serialized_start=661
-  _globals['_LETTER']._serialized_end=956
-  _globals['_GOODBYE']._serialized_start=958
-  _globals['_GOODBYE']._serialized_end=983
-  _globals['_AGENTMESSAGE']._serialized_start=986
-  _globals['_AGENTMESSAGE']._serialized_end=1156
-  _globals['_HELLO']._serialized_start=1158
-  _globals['_HELLO']._serialized_end=1249
-  _globals['_RECEIPT']._serialized_start=1251
-  _globals['_RECEIPT']._serialized_end=1292
-  _globals['_WITNESS']._serialized_start=1294
-  _globals['_WITNESS']._serialized_end=1360
-  _globals['_HUBMESSAGE']._serialized_start=1363
-  _globals['_HUBMESSAGE']._serialized_end=1525
-  _globals['_JOINREQUEST']._serialized_start=1527
-  _globals['_JOINREQUEST']._serialized_end=1568
-  _globals['_CERTIFICATE']._serialized_start=1570
-  _globals['_CERTIFICATE']._serialized_end=1616
-  _globals['_RENEWREQUEST']._serialized_start=1618
-  _globals['_RENEWREQUEST']._serialized_end=1645
-  _globals['_AGENT']._serialized_start=1747
-  _globals['_AGENT']._serialized_end=1882
-  _globals['_ENROL']._serialized_start=1884
-  _globals['_ENROL']._serialized_end=1951
+  _globals['_STOPPED']._serialized_start=576
+  _globals['_STOPPED']._serialized_end=672
+  _globals['_ALARM']._serialized_start=674
+  _globals['_ALARM']._serialized_end=756
+  _globals['_LETTER']._serialized_start=759
+  _globals['_LETTER']._serialized_end=1093
+  _globals['_GOODBYE']._serialized_start=1095
+  _globals['_GOODBYE']._serialized_end=1120
+  _globals['_AGENTMESSAGE']._serialized_start=1123
+  _globals['_AGENTMESSAGE']._serialized_end=1293
+  _globals['_HELLO']._serialized_start=1295
+  _globals['_HELLO']._serialized_end=1386
+  _globals['_RECEIPT']._serialized_start=1388
+  _globals['_RECEIPT']._serialized_end=1429
+  _globals['_WITNESS']._serialized_start=1431
+  _globals['_WITNESS']._serialized_end=1497
+  _globals['_STOP']._serialized_start=1499
+  _globals['_STOP']._serialized_end=1570
+  _globals['_HUBMESSAGE']._serialized_start=1573
+  _globals['_HUBMESSAGE']._serialized_end=1768
+  _globals['_JOINREQUEST']._serialized_start=1770
+  _globals['_JOINREQUEST']._serialized_end=1811
+  _globals['_CERTIFICATE']._serialized_start=1813
+  _globals['_CERTIFICATE']._serialized_end=1859
+  _globals['_RENEWREQUEST']._serialized_start=1861
+  _globals['_RENEWREQUEST']._serialized_end=1888
+  _globals['_AGENT']._serialized_start=2010
+  _globals['_AGENT']._serialized_end=2145
+  _globals['_ENROL']._serialized_start=2147
+  _globals['_ENROL']._serialized_end=2214
 # @@protoc_insertion_point(module_scope)

@@ -15,10 +15,12 @@ class Finish(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_ALL_RAN: _ClassVar[Finish]
     FINISH_ONE_FAILED: _ClassVar[Finish]
     FINISH_REHEARSED: _ClassVar[Finish]
+    FINISH_STOPPED: _ClassVar[Finish]
 FINISH_UNSPECIFIED: Finish
 FINISH_ALL_RAN: Finish
 FINISH_ONE_FAILED: Finish
 FINISH_REHEARSED: Finish
+FINISH_STOPPED: Finish
 
 class Attach(_message.Message):
     __slots__ = ("version", "policy", "mode", "boot_ms", "sent_ms", "seen")
@@ -82,6 +84,18 @@ class Finished(_message.Message):
     at_ms: int
     def __init__(self, incident: _Optional[str] = ..., event: _Optional[str] = ..., finish: _Optional[_Union[Finish, str]] = ..., challenge: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
+class Stopped(_message.Message):
+    __slots__ = ("incident", "challenge", "answer", "at_ms")
+    INCIDENT_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    incident: str
+    challenge: str
+    answer: _plan_pb2.Halt
+    at_ms: int
+    def __init__(self, incident: _Optional[str] = ..., challenge: _Optional[str] = ..., answer: _Optional[_Union[_plan_pb2.Halt, str]] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
 class Alarm(_message.Message):
     __slots__ = ("check", "reason", "kept", "shown", "at_ms")
     CHECK_FIELD_NUMBER: _ClassVar[int]
@@ -97,7 +111,7 @@ class Alarm(_message.Message):
     def __init__(self, check: _Optional[str] = ..., reason: _Optional[str] = ..., kept: _Optional[str] = ..., shown: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class Letter(_message.Message):
-    __slots__ = ("id", "report", "cleared", "admission", "ran", "finished", "verification", "alarm")
+    __slots__ = ("id", "report", "cleared", "admission", "ran", "finished", "verification", "alarm", "stopped")
     ID_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     CLEARED_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +120,7 @@ class Letter(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     ALARM_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
     id: str
     report: _telemetry_pb2.Report
     cleared: Cleared
@@ -114,7 +129,8 @@ class Letter(_message.Message):
     finished: Finished
     verification: _plan_pb2.Verification
     alarm: Alarm
-    def __init__(self, id: _Optional[str] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., cleared: _Optional[_Union[Cleared, _Mapping]] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., ran: _Optional[_Union[Ran, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ...) -> None: ...
+    stopped: Stopped
+    def __init__(self, id: _Optional[str] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., cleared: _Optional[_Union[Cleared, _Mapping]] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., ran: _Optional[_Union[Ran, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., stopped: _Optional[_Union[Stopped, _Mapping]] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("reason",)
@@ -164,17 +180,31 @@ class Witness(_message.Message):
     growth: _containers.RepeatedCompositeFieldContainer[_plan_pb2.Growth]
     def __init__(self, checkpoint: _Optional[str] = ..., growth: _Optional[_Iterable[_Union[_plan_pb2.Growth, _Mapping]]] = ...) -> None: ...
 
+class Stop(_message.Message):
+    __slots__ = ("incident", "challenge", "by", "reason")
+    INCIDENT_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    incident: str
+    challenge: str
+    by: str
+    reason: str
+    def __init__(self, incident: _Optional[str] = ..., challenge: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class HubMessage(_message.Message):
-    __slots__ = ("hello", "receipt", "bundle", "witness")
+    __slots__ = ("hello", "receipt", "bundle", "witness", "stop")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     WITNESS_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     receipt: Receipt
     bundle: _plan_pb2.Bundle
     witness: Witness
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., bundle: _Optional[_Union[_plan_pb2.Bundle, _Mapping]] = ..., witness: _Optional[_Union[Witness, _Mapping]] = ...) -> None: ...
+    stop: Stop
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., bundle: _Optional[_Union[_plan_pb2.Bundle, _Mapping]] = ..., witness: _Optional[_Union[Witness, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
 
 class JoinRequest(_message.Message):
     __slots__ = ("token", "csr")

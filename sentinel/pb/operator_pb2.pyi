@@ -46,6 +46,7 @@ class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTION_CLOSE: _ClassVar[Action]
     ACTION_ACKNOWLEDGE: _ClassVar[Action]
     ACTION_RELEASE: _ClassVar[Action]
+    ACTION_STOP: _ClassVar[Action]
 
 class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -85,6 +86,7 @@ ACTION_TAKE_OVER: Action
 ACTION_CLOSE: Action
 ACTION_ACKNOWLEDGE: Action
 ACTION_RELEASE: Action
+ACTION_STOP: Action
 ORDER_UNSPECIFIED: Order
 ORDER_URGENCY: Order
 ORDER_AGE: Order
@@ -139,8 +141,22 @@ class Summary(_message.Message):
     service: str
     def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., host: _Optional[str] = ..., kind: _Optional[str] = ..., severity: _Optional[_Union[_telemetry_pb2.Severity, str]] = ..., state: _Optional[_Union[State, str]] = ..., verdict: _Optional[_Union[_plan_pb2.Verdict, str]] = ..., evidence: _Optional[str] = ..., count: _Optional[int] = ..., opened_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., owner: _Optional[str] = ..., service: _Optional[str] = ...) -> None: ...
 
+class Stopping(_message.Message):
+    __slots__ = ("challenge", "by", "reason", "asked_ms", "answer")
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ASKED_MS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    challenge: str
+    by: str
+    reason: str
+    asked_ms: int
+    answer: _plan_pb2.Halt
+    def __init__(self, challenge: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., asked_ms: _Optional[int] = ..., answer: _Optional[_Union[_plan_pb2.Halt, str]] = ...) -> None: ...
+
 class Incident(_message.Message):
-    __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves", "pending", "people_needed")
+    __slots__ = ("summary", "report", "plan", "plan_digest", "judgement", "decision", "decider", "admission", "results", "verification", "evidence", "previous", "moves", "pending", "people_needed", "stopping")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +172,7 @@ class Incident(_message.Message):
     MOVES_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     PEOPLE_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
     summary: Summary
     report: _telemetry_pb2.Report
     plan: _plan_pb2.Plan
@@ -171,7 +188,8 @@ class Incident(_message.Message):
     moves: _containers.RepeatedCompositeFieldContainer[Move]
     pending: _plan_pb2.Pending
     people_needed: int
-    def __init__(self, summary: _Optional[_Union[Summary, _Mapping]] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.Plan, _Mapping]] = ..., plan_digest: _Optional[str] = ..., judgement: _Optional[_Union[_plan_pb2.PlanJudgement, _Mapping]] = ..., decision: _Optional[_Union[_plan_pb2.Statement, _Mapping]] = ..., decider: _Optional[str] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., results: _Optional[_Iterable[_Union[_plan_pb2.CommandResult, _Mapping]]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_plan_pb2.Evidence, _Mapping]]] = ..., previous: _Optional[str] = ..., moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ..., pending: _Optional[_Union[_plan_pb2.Pending, _Mapping]] = ..., people_needed: _Optional[int] = ...) -> None: ...
+    stopping: Stopping
+    def __init__(self, summary: _Optional[_Union[Summary, _Mapping]] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.Plan, _Mapping]] = ..., plan_digest: _Optional[str] = ..., judgement: _Optional[_Union[_plan_pb2.PlanJudgement, _Mapping]] = ..., decision: _Optional[_Union[_plan_pb2.Statement, _Mapping]] = ..., decider: _Optional[str] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., results: _Optional[_Iterable[_Union[_plan_pb2.CommandResult, _Mapping]]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_plan_pb2.Evidence, _Mapping]]] = ..., previous: _Optional[str] = ..., moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ..., pending: _Optional[_Union[_plan_pb2.Pending, _Mapping]] = ..., people_needed: _Optional[int] = ..., stopping: _Optional[_Union[Stopping, _Mapping]] = ...) -> None: ...
 
 class AgentStatus(_message.Message):
     __slots__ = ("host", "connected", "last_seen_ms", "version", "mode", "policy", "certificate_expires_ms", "clock_skew_ms", "open_incidents")

@@ -38,6 +38,14 @@ class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_SKIPPED: _ClassVar[Outcome]
     OUTCOME_REHEARSED: _ClassVar[Outcome]
     OUTCOME_INTERRUPTED: _ClassVar[Outcome]
+
+class Halt(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HALT_UNSPECIFIED: _ClassVar[Halt]
+    HALT_STOPPING: _ClassVar[Halt]
+    HALT_NOT_BEGUN: _ClassVar[Halt]
+    HALT_TOO_LATE: _ClassVar[Halt]
+    HALT_UNKNOWN: _ClassVar[Halt]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_ALLOW: Verdict
 VERDICT_REVIEW: Verdict
@@ -57,6 +65,11 @@ OUTCOME_TIMED_OUT: Outcome
 OUTCOME_SKIPPED: Outcome
 OUTCOME_REHEARSED: Outcome
 OUTCOME_INTERRUPTED: Outcome
+HALT_UNSPECIFIED: Halt
+HALT_STOPPING: Halt
+HALT_NOT_BEGUN: Halt
+HALT_TOO_LATE: Halt
+HALT_UNKNOWN: Halt
 
 class Evidence(_message.Message):
     __slots__ = ("id", "text")
@@ -331,20 +344,22 @@ class CommandResult(_message.Message):
     def __init__(self, index: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., exit_status: _Optional[int] = ..., stdout: _Optional[str] = ..., stderr: _Optional[str] = ..., truncated_bytes: _Optional[int] = ..., started_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ...) -> None: ...
 
 class Admission(_message.Message):
-    __slots__ = ("incident", "admitted", "mode", "check", "reason", "at_ms")
+    __slots__ = ("incident", "admitted", "mode", "check", "reason", "at_ms", "challenge")
     INCIDENT_FIELD_NUMBER: _ClassVar[int]
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     incident: str
     admitted: bool
     mode: _telemetry_pb2.Mode
     check: str
     reason: str
     at_ms: int
-    def __init__(self, incident: _Optional[str] = ..., admitted: _Optional[bool] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., check: _Optional[str] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    challenge: str
+    def __init__(self, incident: _Optional[str] = ..., admitted: _Optional[bool] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., check: _Optional[str] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ..., challenge: _Optional[str] = ...) -> None: ...
 
 class Verification(_message.Message):
     __slots__ = ("incident", "recovered", "observed", "samples", "reason", "at_ms")

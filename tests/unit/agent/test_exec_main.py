@@ -281,6 +281,26 @@ def test_what_runs_is_ended_when_it_is_killed_itself(node, policy):
     assert following.words()[-1].finish is Finish.ALL_RAN
 
 
+@pytest.mark.parametrize("when", ["it is admitted", "its first command ran"])
+def test_a_plan_is_stopped_when(node, policy, when):
+    about = now_report(policy)
+    agent = node.start()
+    agent.order(node.bundle(about, ["uname", "uptime"]), about)
+    assert agent.hear().admission.admitted
+    if when == "its first command ran":
+        agent.go_on()
+        assert agent.hear().result.outcome is Outcome.RUNNING
+        agent.go_on()
+        assert agent.hear().result.outcome is Outcome.RAN
+    agent.sock.sendall(handover.frame(handover.Enough(reason="stopped by alice")))
+    *skipped, last = agent.words()
+    assert {word.result.outcome for word in skipped} == {Outcome.SKIPPED}
+    assert skipped[-1].result.index == 1
+    assert skipped[-1].result.reason == "stopped by alice"
+    assert last.finish is Finish.STOPPED
+    assert node.children[0].wait(WAIT_S) == 0
+
+
 def test_plans_run_one_after_the_other(node, policy):
     one, other = now_report(policy), now_report(policy)
     first, second = node.start(), node.start()

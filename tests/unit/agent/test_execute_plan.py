@@ -47,13 +47,13 @@ def admitted(store, commands, mode=Mode.LIVE, captured=None):
     return outcome
 
 
-async def results(outcome, tell=lambda _: None):
+async def results(outcome, tell=lambda _: ""):
     """How the plan ended, and everything that was said of its commands."""
     said = []
 
     def both(result):
         said.append(result)
-        tell(result)
+        return tell(result)
 
     clock = itertools.count(NOW).__next__
     finish = await hands.run_plan(outcome, POLICY, both, clock=clock)
@@ -109,6 +109,68 @@ async def test_the_first_failure_stops_the_rest(store):
     assert brief(said)[2:] == [(1, "running"), (1, "failed"), (2, "skipped")]
     assert said[3].exit_status == 1
     assert said[4].reason == "command 2 failed"
+
+
+def stop_at(*moment):
+    """Tell as an agent does that is told to stop while the command of `moment` is told."""
+    return lambda result: "enough" if (result.index, result.outcome.value) == moment else ""
+
+
+async def test_what_had_started_when_a_plan_was_stopped_ends_and_nothing_starts_after_it(store):
+    outcome = admitted(store, ["echo one", "shutdown now", "echo three"])
+    finish, said = await results(outcome, stop_at(0, "ran"))
+    assert finish is Finish.STOPPED
+    assert brief(said) == [(0, "running"), (0, "ran"), (1, "skipped"), (2, "skipped")]
+    assert said[1].stdout == "one\n"
+    assert said[3].reason == "enough"
+
+
+async def test_a_start_that_is_answered_by_a_stop_is_none(store, victim):
+    captured = about(victim)
+    commands = ["echo one", f"kill -TERM {victim.pid}", "echo three"]
+    outcome = admitted(store, commands, captured=captured)
+    finish, said = await results(outcome, stop_at(1, "running"))
+    assert finish is Finish.STOPPED
+    assert brief(said)[2:] == [(1, "running"), (1, "skipped"), (2, "skipped")]
+    assert victim.poll() is None
+
+
+async def test_a_plan_that_was_stopped_before_its_first_command_runs_none(store):
+    clock = itertools.count(NOW).__next__
+    outcome, said = admitted(store, ["echo one", "echo two"]), []
+
+    def tell(result):
+        said.append(result)
+        return ""
+
+    finish = await hands.run_plan(outcome, POLICY, tell, clock=clock, stopped="enough")
+    assert finish is Finish.STOPPED
+    assert brief(said) == [(0, "skipped"), (1, "skipped")]
+
+
+@pytest.mark.parametrize(
+    ("last", "finish"),
+    [("echo two", Finish.ALL_RAN), ("shutdown now", Finish.ALL_RAN), ("false", Finish.ONE_FAILED)],
+)
+async def test_a_stop_after_the_last_command_that_may_run_changes_nothing(store, last, finish):
+    outcome = admitted(store, ["echo one", last])
+    when = (0, "ran") if last == "shutdown now" else (1, "failed" if last == "false" else "ran")
+    ended, said = await results(outcome, stop_at(*when))
+    assert ended is finish
+    assert said[0].outcome is Outcome.RUNNING
+
+
+async def test_the_failure_of_what_ran_when_the_plan_was_stopped_is_what_ends_it(store):
+    finish, said = await results(admitted(store, ["false", "echo two"]), stop_at(0, "failed"))
+    assert finish is Finish.ONE_FAILED
+    assert said[-1].reason == "command 1 failed"
+
+
+async def test_a_rehearsal_that_was_stopped_is_a_rehearsal(store):
+    outcome = admitted(store, ["echo one", "echo two"], Mode.DRY_RUN)
+    finish, said = await results(outcome, stop_at(0, "rehearsed"))
+    assert finish is Finish.REHEARSED
+    assert brief(said) == [(0, "rehearsed"), (1, "skipped")]
 
 
 async def test_a_command_that_takes_too_long_stops_the_rest(store):

@@ -64,13 +64,22 @@ def test_a_value_that_is_too_large_is_not_sent(monkeypatch):
 def test_to_tell_is_to_wait_until_it_is_on_record(ends):
     ours, peer = ends
     ours.sendall(handover.GO_ON)
-    peer.tell(FINISH)
-    ours.sendall(b"\0\0\0\2")
+    assert peer.tell(FINISH) == ""
+    ours.sendall(struct.pack(">I", handover.ENOUGH_BYTES + 1))
     with pytest.raises(errors.WireError, match="something else"):
+        peer.tell(FINISH)
+    ours.sendall(b"\0\0\0\2{}")
+    with pytest.raises(errors.WireError, match="reason"):
         peer.tell(FINISH)
     ours.close()
     with pytest.raises(errors.PeerError):
         peer.tell(FINISH)
+
+
+def test_what_is_told_may_be_answered_by_enough(ends):
+    ours, peer = ends
+    ours.sendall(handover.frame(handover.Enough(reason="stopped by alice")))
+    assert peer.tell(FINISH) == "stopped by alice"
 
 
 class Listener:

@@ -15,7 +15,7 @@ from sentinel import process, protocol, rpc, wire
 from sentinel.agent import transport
 from sentinel.agent.store import Store
 from sentinel.domain import Mode
-from sentinel.protocol import Attach, Cleared, Heartbeat, Hello, HubMessage, Letter, Receipt
+from sentinel.protocol import Attach, Cleared, Heartbeat, Hello, HubMessage, Letter, Receipt, Stop
 from sentinel.trust import identity, x509
 
 POLICY = "sha256:" + "0" * 64
@@ -27,6 +27,7 @@ class Hub:
 
     def __init__(self, script):
         self.script, self.attached, self.letters = script, 0, []
+        self.stops = []  # that have come to the node
 
     async def attach(self, _, context):
         assert wire.decode(protocol.AgentMessage, await context.read(), limit=10_000).attach
@@ -88,6 +89,7 @@ async def linked(tmp_path, script):
         heartbeat=lambda: Heartbeat(sent_ms=1),
         bundle=bundle,
         witness=lambda _: None,
+        stop=hub.stops.append,
         credentials=lambda: identity.load(folder, process.now_ms()),
     )
     link = transport.Link(store, node, "")
@@ -187,6 +189,19 @@ async def test_a_clock_that_is_wrong_is_said_once_until_it_has_been_right(
     async with linked(tmp_path, script) as (hub, _, _, _):
         await until(lambda: hub.attached >= 6)
     assert len(warnings(caplog, "clock_skew")) == 2
+
+
+async def test_a_stop_comes_to_the_node(tmp_path, fast):
+    stop = Stop(incident="i", challenge="0" * 32, by="alice", reason="wrong host")
+
+    async def script(hub, context):
+        await context.write(wire.encode(HELLO))
+        await context.write(wire.encode(HubMessage(stop=stop)))
+        await asyncio.sleep(5)
+
+    async with linked(tmp_path, script) as (hub, *_):
+        await until(lambda: hub.stops)
+        assert hub.stops == [stop]
 
 
 async def test_a_letter_leaves_the_outbox_only_on_its_receipt(tmp_path, fast):

@@ -15,6 +15,7 @@ from sentinel.domain import (
     Command,
     Judgement,
     Mode,
+    Outcome,
     PlanJudgement,
     Risk,
     Stage,
@@ -568,6 +569,81 @@ async def test_a_plan_that_is_being_made_or_judged_is_not_lost_by_an_acknowledge
     after = await store.incident(incident.summary.id)
     assert (after.summary.state, after.summary.owner) == (State.AWAITING, "bob")
     assert len(reasoner.asked) == 1
+
+
+async def stops_for(store, host=b.HOST):
+    return (await approve.carried_to(store, host)).stops
+
+
+async def stopped(store, incident, operator="bob", note="wrong host"):
+    return await approve.act(store, operator, act(incident, Action.STOP, note), b.NOW)
+
+
+async def test_a_plan_that_was_stopped_does_not_leave_the_hub_and_the_stop_does(store):
+    incident = await b.decide(store, await b.awaiting(store))
+    assert len((await approve.carried_to(store, b.HOST)).bundles) == 1
+    incident = await stopped(store, incident)
+    assert incident.summary.state is State.APPROVED
+    carried = await approve.carried_to(store, b.HOST)
+    assert carried.bundles == await approve.bundles_for(store, b.HOST) == ()
+    (stop,) = carried.stops
+    assert (stop.incident, stop.by, stop.reason) == (incident.summary.id, "bob", "wrong host")
+    assert stop.challenge == incident.decision.challenge
+    assert await stops_for(store, "web3") == ()
+    assert (incident.stopping.by, incident.stopping.answer) == ("bob", None)
+    (record,) = await store.audit_page(after=-1, limit=1, incident=incident.summary.id)
+    assert (record.action, record.actor) == ("stop-asked", "operator:bob")
+    assert incident.moves[-1].text == "stop asked for by bob: wrong host"
+
+
+async def test_how_far_a_plan_has_come_is_no_reason_not_to_stop_it(store):
+    seen = await b.decide(store, await b.awaiting(store))
+    await b.say(store, seen, admission=b.admission(seen))
+    await b.say(store, seen, ran=b.ran(seen, 0, Outcome.RUNNING))
+    incident = await stopped(store, seen)
+    assert incident.summary.state is State.EXECUTING
+    assert incident.summary.revision > seen.summary.revision
+    assert len(await stops_for(store)) == 1
+
+
+async def test_what_was_seen_before_the_approval_is_no_sight_of_the_run(store):
+    seen = await b.awaiting(store)
+    await b.decide(store, seen)
+    with pytest.raises(errors.ConflictError, match="has been approved since"):
+        await stopped(store, seen)
+    assert await stops_for(store) == ()
+
+
+async def test_a_plan_is_stopped_once(store):
+    incident = await stopped(store, await b.decide(store, await b.awaiting(store)))
+    with pytest.raises(errors.ConflictError, match="bob has stopped it already"):
+        await stopped(store, incident, "alice")
+
+
+async def test_what_is_not_under_way_cannot_be_stopped(store):
+    incident = await b.awaiting(store)
+    with pytest.raises(errors.LifecycleError, match="awaiting cannot be stopped"):
+        await stopped(store, incident)
+
+
+async def test_a_stop_that_a_silent_node_has_not_answered_still_waits_for_it(store):
+    clock = b.Clock()
+    incident = await stopped(store, await b.decide(store, await b.awaiting(store)))
+    clock.now_ms += 901_000
+    await b.drive(b.pipeline(store, clock=clock))
+    assert (await store.incident(incident.summary.id)).summary.state is State.MANUAL
+    assert len(await stops_for(store)) == 1
+
+
+async def test_the_next_approval_is_of_another_run(store):
+    first = await stopped(store, await b.decide(store, await b.awaiting(store)))
+    fresh = b.nonce()
+    voided = b.admission(first, False, check="stopped", reason="stopped by bob", challenge=fresh)
+    again = await b.decide(store, await b.say(store, first, admission=voided))
+    assert again.stopping is None
+    (bundle,) = await approve.bundles_for(store, b.HOST)
+    assert fresh in bundle.statement
+    assert await stops_for(store) == ()
 
 
 def revision(incident, *texts):

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from sentinel import errors
-from sentinel.domain import Metric, Mode, Outcome, State
-from sentinel.hub import audit, intake
-from sentinel.protocol import Finish, Letter
+from sentinel.domain import Halt, Metric, Mode, Outcome, State
+from sentinel.hub import approve, audit, intake
+from sentinel.protocol import Action, ActRequest, Finish, Letter, Stopped
 from tests.unit.hub import builders as b
 
 
@@ -237,6 +237,78 @@ async def test_a_rehearsal_ends_where_it_began_under_a_fresh_challenge(store):
     live = await b.decide(store, after, mode=Mode.LIVE)
     assert live.summary.state is State.APPROVED
     assert live.results == ()
+
+
+async def stopping(store, incident):
+    """`incident`, which an operator stops, and the challenge of what is to be stopped."""
+    request = ActRequest(
+        incident=incident.summary.id, revision=incident.summary.revision, action=Action.STOP
+    )
+    return await approve.act(store, "bob", request, b.NOW), incident.decision.challenge
+
+
+def answer(incident, challenge, said=Halt.STOPPING):
+    return Stopped(incident=incident.summary.id, challenge=challenge, answer=said, at_ms=b.NOW)
+
+
+async def test_a_plan_that_was_stopped_awaits_a_decision_under_a_fresh_challenge(store):
+    incident, challenge = await stopping(store, await executing(store))
+    incident = await b.say(store, incident, stopped=answer(incident, challenge))
+    assert incident.stopping.answer is Halt.STOPPING
+    assert (await approve.carried_to(store, b.HOST)).stops == ()
+    told = len(incident.moves)
+    incident = await b.say(store, incident, stopped=answer(incident, challenge, Halt.TOO_LATE))
+    assert (incident.stopping.answer, len(incident.moves)) == (Halt.STOPPING, told)
+
+    incident = await b.say(store, incident, ran=b.ran(incident, 0))
+    skipped = b.ran(incident, 1, Outcome.SKIPPED, reason="stopped by bob")
+    incident = await b.say(store, incident, ran=skipped)
+    end = b.finished(incident, Finish.STOPPED)
+    incident = await b.say(store, incident, finished=end)
+    assert incident.summary.state is State.AWAITING
+    assert incident.report.challenge == end.challenge
+    assert [r.outcome for r in incident.results] == [Outcome.RAN, Outcome.SKIPPED]
+    again = await b.decide(store, incident)
+    assert (again.summary.state, again.results) == (State.APPROVED, ())
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+async def test_what_had_run_of_a_stopped_plan_is_verified(store, recovered):
+    incident = await executing(store)
+    incident = await b.say(store, incident, finished=b.finished(incident, Finish.STOPPED))
+    verified = b.verification(incident, recovered=recovered)
+    incident = await b.say(store, incident, verification=verified)
+    assert incident.summary.state is (State.RESOLVED if recovered else State.AWAITING)
+    assert incident.verification.recovered is recovered
+
+
+async def test_an_answer_to_another_stop_is_no_answer(store):
+    incident, _ = await stopping(store, await executing(store))
+    before = incident.summary.revision
+    incident = await b.say(store, incident, stopped=answer(incident, b.nonce()))
+    assert (incident.stopping.answer, incident.summary.revision) == (None, before)
+
+
+async def test_an_approval_that_is_void_can_be_given_again(store):
+    incident, challenge = await stopping(store, await b.decide(store, await b.awaiting(store)))
+    fresh = b.nonce()
+    voided = b.admission(incident, False, check="stopped", reason="stopped by bob", challenge=fresh)
+    incident = await b.say(store, incident, admission=voided)
+    assert incident.summary.state is State.AWAITING
+    assert (incident.report.challenge, incident.stopping.answer) == (fresh, Halt.NOT_BEGUN)
+    assert incident.admission.reason == "stopped by bob"
+    assert incident.decision.challenge == challenge
+
+
+async def test_a_void_approval_that_was_given_up_meanwhile_is_a_persons(store):
+    clock = b.Clock()
+    incident, _ = await stopping(store, await b.decide(store, await b.awaiting(store)))
+    clock.now_ms += 901_000
+    await b.drive(b.pipeline(store, clock=clock))
+    voided = b.admission(incident, False, check="stopped", challenge=b.nonce())
+    incident = await b.say(store, incident, admission=voided)
+    assert (incident.summary.state, incident.stopping.answer) == (State.MANUAL, Halt.NOT_BEGUN)
+    assert (await approve.carried_to(store, b.HOST)).stops == ()
 
 
 async def test_a_failed_plan_is_verified_like_one_that_ran(store):
