@@ -171,6 +171,14 @@ TABLE: dict[str, tuple[Command, ...]] = {
         C("close", "c", "close", "close it with a note on what was done", mutates=True),
         ON_IT,
         GIVE_BACK,
+        C(
+            "stop",
+            "x",
+            "stop",
+            "stop the plan after the command that runs",
+            action="halt",
+            mutates=True,
+        ),
         C("log", "l", "its audit log", "the audit records of this incident", shown=False),
     ),
     "command": (

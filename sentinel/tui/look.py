@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum, unique
 
-from sentinel.domain import Kind, Outcome, Severity, Stage, State, Verdict
+from sentinel.domain import Halt, Kind, Outcome, Severity, Stage, State, Verdict
 from sentinel.lifecycle import SERVED_BY, Server
 from sentinel.tui.line import Line, Piece, Tone, line, pad, text
 
@@ -88,6 +88,14 @@ OUTCOME_TONE = {
     Outcome.FAILED: Tone.BAD,
     Outcome.TIMED_OUT: Tone.BAD,
     Outcome.INTERRUPTED: Tone.BAD,
+}
+
+HALT_WORD: dict[Halt | None, str] = {
+    None: "STOP asked for, the node has not answered yet",
+    Halt.STOPPING: "STOPPING after this command",
+    Halt.NOT_BEGUN: "STOPPED before anything had begun",
+    Halt.TOO_LATE: "the stop came too late: the last command had started",
+    Halt.UNKNOWN: "the node knows no such approval, so nothing of it can run",
 }
 
 STAGES = tuple(Stage)

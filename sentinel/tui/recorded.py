@@ -335,6 +335,11 @@ class RecordedHub:
 
     def _act(self, request: protocol.ActRequest) -> Incident:
         incident = self._get(request.incident)
+        if request.action is protocol.Action.STOP:
+            raise errors.OperatorError(
+                "a recording goes on to its end",
+                hint="stop a real plan with `sentinel demo --live`",
+            )
         self._as_seen(incident, request.revision)
         operator = self._recording.status.operator
         event = _ACTS.get(request.action)

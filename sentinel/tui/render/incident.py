@@ -8,6 +8,7 @@ from sentinel import human
 from sentinel.domain import (
     Claim,
     CommandResult,
+    Halt,
     Incident,
     Mode,
     Move,
@@ -51,7 +52,7 @@ _AT = {
 }
 # Once a plan has been approved, what it does is what one wants to see first.
 _RUNNING = (State.APPROVED, State.EXECUTING, State.EXECUTED, State.FAILED, State.UNRESOLVED)
-_OVER = (State.RESOLVED, State.MANUAL, State.CLOSED)
+_OVER = (State.RESOLVED, State.MANUAL, State.CLOSED, State.AWAITING)
 
 
 def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
@@ -61,6 +62,8 @@ def top(incident: Incident, now_ms: int, cells: int) -> list[Line]:
     meaning = look.STATE_MEANING[summary.state]
     if summary.state is State.AWAITING and _rehearsal(incident):
         meaning = f"rehearsed, nothing changed; {meaning}"
+    elif summary.state is State.AWAITING and incident.stopping is not None:
+        meaning = f"stopped by {incident.stopping.by}; {meaning}"
     parts = [line(look.severity(summary.severity)), line(look.state(summary.state))]
     if summary.owner:
         parts.append(line(text(look.on_it(summary.owner, summary.state), Tone.STRONG)))
@@ -102,7 +105,8 @@ def _plain(lines: Iterable[Line]) -> list[Row]:
 def _history(incident: Incident, cells: int) -> list[Line]:
     """Return who decided, what the node said to that, and what came before."""
     lines: list[Line] = []
-    if incident.admission is not None and not incident.admission.admitted:
+    stopped = incident.stopping is not None and incident.stopping.answer is Halt.NOT_BEGUN
+    if incident.admission is not None and not incident.admission.admitted and not stopped:
         refused = f"the node refused it at {incident.admission.check}: {incident.admission.reason}"
         lines += wrap(refused, cells, Tone.BAD)
     if incident.decision is not None:
@@ -266,10 +270,10 @@ def _command(plan: Plan, judgement: PlanJudgement, number: int, cells: int) -> l
 
 
 def _run(incident: Incident, now_ms: int, cells: int) -> list[Row]:
-    if not incident.results and incident.verification is None:
+    if not incident.results and incident.verification is None and incident.stopping is None:
         return []
     title = "REHEARSAL: nothing was changed" if _rehearsal(incident) else "RUN"
-    rows = _plain([rule(title, cells)])
+    rows = _plain([rule(title, cells), *_stopping(incident, cells)])
     for result in sorted(incident.results, key=lambda result: result.index):
         rows += _result(incident, result, now_ms, cells)
     if incident.verification is not None:
@@ -277,6 +281,18 @@ def _run(incident: Incident, now_ms: int, cells: int) -> list[Row]:
     elif incident.summary.state in (State.EXECUTED, State.FAILED):
         rows += _plain(_verifying(incident, now_ms, cells))
     return rows
+
+
+def _stopping(incident: Incident, cells: int) -> list[Line]:
+    """Return who has stopped the plan, and what the node has said to that."""
+    asked = incident.stopping
+    if asked is None:
+        return []
+    reason = f": {asked.reason}" if asked.reason else ""
+    over = asked.answer is Halt.STOPPING and incident.summary.state is not State.EXECUTING
+    said = "STOPPED" if over else look.HALT_WORD[asked.answer]
+    words = f"{said}: {asked.by}, {human.clock(asked.asked_ms)}{reason}"
+    return wrap(words, cells, Tone.WARN)
 
 
 def _result(incident: Incident, result: CommandResult, now_ms: int, cells: int) -> list[Row]:

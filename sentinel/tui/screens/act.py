@@ -1,4 +1,4 @@
-"""What else may be done to incidents: ask again, take over, close, be on it. None of it runs anything."""
+"""What else may be done to incidents: ask again, take over, close, stop, be on it. Nothing runs by it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ MEANING = {
     Action.CLOSE: "Close the incident by hand. The note says what was done; it is final.",
     Action.ACKNOWLEDGE: "Say that you are on it, so that the others see it. Who may decide stays the same.",
     Action.RELEASE: "Give it back: nobody is on it any more.",
+    Action.STOP: "Stop the plan after this command. What runs now is left to end; nothing starts after it,"
+    " and the incident awaits a decision again.",
 }
 AT_ONCE = 16  # requests on their way to the hub; the next waits for an answer
 

@@ -28,10 +28,12 @@ _MOVES = {
     "take": Event.TAKEN_OVER,
     "close": Event.CLOSED_BY_HAND,
 }
+_UNDER_WAY = (State.APPROVED, State.EXECUTING)
 # What is no move of the state table: what the incident must be like.
 _MAY: dict[str, Callable[[Incident], bool]] = {
     "reject": lambda i: i.summary.state is State.AWAITING,
     "revise": may_revise,
+    "halt": lambda i: i.summary.state in _UNDER_WAY and i.stopping is None,
     "acknowledge": lambda i: i.summary.state in OPEN,
     "release": lambda i: i.summary.state in OPEN and bool(i.summary.owner),
 }
@@ -191,6 +193,10 @@ class IncidentPage(Page):
     def action_close(self) -> None:
         """Open the note that closes it."""
         self._act(Action.CLOSE)
+
+    def action_halt(self) -> None:
+        """Open the question whether the plan is to stop; nothing stops by this key."""
+        self._act(Action.STOP)
 
     def action_acknowledge(self) -> None:
         """Open the question whether to be on it."""

@@ -108,7 +108,7 @@ async def run_revise(args: argparse.Namespace, client: rpc.OperatorsClient) -> i
 
 
 async def run_act(action: Action, args: argparse.Namespace, client: rpc.OperatorsClient) -> int:
-    """Ask again, take over, or close."""
+    """Ask again, take over, close, or stop the plan after this command."""
     incident = await edge.get(client, args.incident)
     return await _decided(args, client, _act(action, incident, args.note), action.value)
 

@@ -93,6 +93,11 @@ def _decisions(commands: Commands) -> None:
     made.add_argument("--release", action="store_true", help="give them back: nobody is on them")
     made.add_argument("--note", default="", help="the next person reads it")
 
+    words = "stop the plan: what runs now is left to end, nothing starts after it"
+    made = _add(commands, "stop", partial(acts.run_act, Action.STOP), words)
+    _one(made)
+    made.add_argument("--reason", dest="note", default="", help="the next person reads it")
+
 
 def add_audit(commands: Commands) -> None:
     """Register what reads the audit log over the hub."""
