@@ -406,7 +406,7 @@ class Agent:
         await link.send(handover.Order(bundle=bundle, report=report))
         within_s = ANSWER_S + max(command.timeout_s for command in asked.plan.commands)
         word = await link.hear(within_s)
-        if not self._admitted(bundle, word.admission):
+        if not self._admitted(asked, word.admission):
             if word.admission is not None and not word.admission.admitted:
                 with contextlib.suppress(errors.PeerError):
                     await link.go_on()  # that was all it had to say
@@ -428,12 +428,13 @@ class Agent:
         with contextlib.suppress(errors.PeerError):
             await link.go_on()
 
-    def _admitted(self, bundle: Bundle, said: Admission | None) -> bool:
+    def _admitted(self, asked: Admitted, said: Admission | None) -> bool:
         """Keep the answer of sentinel-exec; where it admits, our own gate must admit too, and spends."""
+        bundle = asked.bundle
         if said is None:
             raise errors.WireError("sentinel-exec began without an answer")
         if not said.admitted:
-            self._refuse(bundle.incident, Refused(check=said.check, reason=said.reason))
+            self._refused(asked, said)
             return False
         now_ms = process.now_ms()
         with self._store.transaction():
@@ -449,6 +450,16 @@ class Agent:
             self._refuse(bundle.incident, outcome)
         self._link.nudge()
         return isinstance(outcome, Admitted)
+
+    def _refused(self, asked: Admitted, said: Admission) -> None:
+        """Pass on why sentinel-exec refuses; where the approval is lost for nothing, it can be given again."""
+        void, reason = "", said.reason
+        if said.check == "challenge.spent":
+            # Our own gate has just found it unspent. So one of us went down when sentinel-exec had spent
+            # it and we had not yet said "go on", without which nothing starts.
+            void = asked.statement.event
+            reason = "the node went down before anything of it ran: it can be approved again"
+        self._refuse(asked.plan.incident, Refused(check=said.check, reason=reason), void)
 
     def _refuse(self, incident: str, refused: Refused, void: str = "") -> None:
         """Say that a plan was refused; with a fresh challenge of the event `void`, it can be approved again."""

@@ -180,12 +180,11 @@ class Hub(threading.Thread):
         if letter.report:
             self.report, self.challenge = letter.report, letter.report.challenge
             self.reported.set()
-        if letter.admission:
-            self.admissions.put(letter.admission)
         if letter.ran:
             self.results.put(letter.ran.result)
-        if letter.admission and letter.admission.challenge:
-            self.challenge = letter.admission.challenge
+        if letter.admission:
+            self.challenge = letter.admission.challenge or self.challenge
+            self.admissions.put(letter.admission)
         if letter.stopped:
             self.stopped.put(letter.stopped)
         if letter.finished:

@@ -170,15 +170,26 @@ def test_kill_9_between_spend_and_run(node, between, moment, killed):
     node.hub.send(bundle)
     with_it = node.bundle(challenge=challenge)
     checks = answers(node, bundle, with_it)
-    assert checks[with_it.incident] == ["challenge.spent"]
     if moment == SPENT_BY_EXEC:
+        # The agent, which had not spent it, finds out, and has a fresh one by then.
         assert checks[bundle.incident][-1] == "challenge.spent"
+        assert checks[with_it.incident] == ["challenge.unknown"]
     else:
+        assert checks[with_it.incident] == ["challenge.spent"]
         assert checks[bundle.incident] in ([""], [])  # admitted once, and cut short
         assert node.hub.finished.get(timeout=ANSWER_S).finish is Finish.ONE_FAILED
     handed = msgspec.structs.replace(report, challenge=challenge)
     assert between.hand(bundle, handed) == "challenge.spent"
     assert node.ran() == 0
+
+    # A person can approve it again, and that runs once.
+    assert node.hub.challenge != challenge
+    node.log.seen.append(with_it.log.seq)
+    again = node.approve()
+    node.hub.send(bundle)
+    node.hub.send(again)
+    assert node.refused(with_it) in ("challenge.spent", "challenge.unknown")
+    assert node.ran() == 1
 
 
 def answers(node, *bundles):
