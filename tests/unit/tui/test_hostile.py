@@ -16,6 +16,7 @@ from sentinel.domain import (
     Incident,
     Outcome,
     State,
+    Stopping,
     Value,
 )
 from sentinel.protocol import Action
@@ -93,6 +94,7 @@ def poisoned(recording, state, payload) -> Incident:
         verification=by_state[State.UNRESOLVED].verification,
         decision=by_state[State.EXECUTING].decision,
         admission=by_state[State.EXECUTING].admission,
+        stopping=Stopping(challenge="0" * 32, by="x", reason="x", asked_ms=1),
     )
     return poison(whole, payload)
 

@@ -172,6 +172,17 @@ async def test_who_is_on_it_is_kept_as_a_hub_would(hub):
         await act(protocol.Action.ACKNOWLEDGE, "edge-1")
 
 
+async def test_a_recording_cannot_be_stopped_and_says_so(hub):
+    incident = await first(hub, "edge-2")
+    stop = protocol.ActRequest(
+        incident=incident.summary.id,
+        revision=incident.summary.revision,
+        action=protocol.Action.STOP,
+    )
+    with pytest.raises(errors.OperatorError, match="goes on to its end"):
+        await hub.call(stop)
+
+
 async def test_pages_follow_one_another(hub):
     whole = await hub.call(protocol.ListRequest(open_only=False))
     seen, before = [], None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sentinel.domain import Admission, CommandResult, Mode, Outcome, State
+from sentinel.domain import Admission, CommandResult, Halt, Mode, Outcome, State, Stopping
 from sentinel.tui.line import plain
 from sentinel.tui.render import incident as render
 
@@ -166,6 +166,39 @@ def test_a_node_that_refused_says_at_which_check(recording):
     )
     shown = text(recording, "db-02", admission=refused)
     assert "the node refused it at challenge.spent: twice" in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "words"),
+    [
+        (None, State.EXECUTING, "STOP asked for, the node has not answered yet: alice, "),
+        (Halt.STOPPING, State.EXECUTING, "STOPPING after this command: alice, "),
+        (Halt.STOPPING, State.AWAITING, "STOPPED: alice, "),
+        (Halt.NOT_BEGUN, State.AWAITING, "STOPPED before anything had begun: alice, "),
+        (Halt.TOO_LATE, State.EXECUTED, "the stop came too late: the last command had started"),
+        (Halt.UNKNOWN, State.MANUAL, "the node knows no such approval"),
+    ],
+)
+def test_who_stopped_the_plan_and_what_came_of_it_stands_over_the_run(
+    recording, answer, state, words
+):
+    summary = msgspec.structs.replace(case(recording, "edge-2").summary, state=state)
+    asked = Stopping(challenge="0" * 32, by="alice", reason="wrong host", asked_ms=0, answer=answer)
+    shown = text(recording, "edge-2", cells=110, summary=summary, stopping=asked)
+    assert words in shown
+    assert ": wrong host" in shown
+    order = positions(shown, "RUN", "PLAN")
+    assert order == sorted(order)
+    assert shown.index("─ RUN") < shown.index(words) < shown.index("─ PLAN")
+
+
+def test_a_stopped_plan_awaits_a_decision_and_says_who_stopped_it(recording):
+    incident = case(recording, "edge-2")
+    summary = msgspec.structs.replace(incident.summary, state=State.AWAITING)
+    asked = Stopping(challenge="0" * 32, by="alice", asked_ms=0, answer=Halt.STOPPING)
+    stopped = msgspec.structs.replace(incident, summary=summary, stopping=asked)
+    head = plain(render.top(stopped, recording.at_ms, 120)[0])
+    assert "stopped by alice; waiting for your decision" in head
 
 
 def test_who_decided_and_why_is_at_the_top(recording):
