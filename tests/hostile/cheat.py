@@ -126,6 +126,7 @@ class Hub(threading.Thread):
         self.finished = queue.Queue()
         self.results = queue.Queue()  # of commands
         self.stopped = queue.Queue()  # answers to stops
+        self.verifications = queue.Queue()
         self._ready = threading.Event()
 
     def run(self):
@@ -187,6 +188,8 @@ class Hub(threading.Thread):
             self.admissions.put(letter.admission)
         if letter.stopped:
             self.stopped.put(letter.stopped)
+        if letter.verification:
+            self.verifications.put(letter.verification)
         if letter.finished:
             self.challenge = letter.finished.challenge
             self.finished.put(letter.finished)

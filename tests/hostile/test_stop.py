@@ -16,6 +16,8 @@ from sentinel.domain import Halt, Outcome
 from sentinel.protocol import Finish, Stop
 from tests.hostile.cheat import ANSWER_S, HOST, battle
 
+WATCH_MS = 3000
+
 
 class Socket(threading.Thread):
     """A socket as systemd's: each connection becomes the standard input of a sentinel-exec."""
@@ -53,14 +55,16 @@ class Socket(threading.Thread):
 class Held:
     """A plan whose first command waits for the test, and whose second leaves a canary."""
 
-    def __init__(self, node):
+    def __init__(self, node, deadline_ms=1000, **fields):
         self.node = node
         self.fifo = node.folder / "fifo"
         self.fifo.unlink(missing_ok=True)
         os.mkfifo(self.fifo)
         self.challenge = node.hub.challenge
         commands = (f"cat {self.fifo}", f"mktemp {node.canaries}/run.XXXXXXXX")
-        self.bundle = node.bundle(node.plan(*commands))
+        plan = node.plan(*commands, **fields)
+        recovery = msgspec.structs.replace(plan.recovery, deadline_ms=deadline_ms)
+        self.bundle = node.bundle(msgspec.structs.replace(plan, recovery=recovery))
 
     def begin(self):
         """Send it, and return once its first command is on the way."""
@@ -158,6 +162,26 @@ def test_an_approval_that_was_stopped_on_its_way_runs_nowhere(node, held):
     assert held.answer() is Halt.UNKNOWN
     assert node.ran() == before
     Held(node).begin().runs()
+
+
+def test_what_ran_is_watched_until_the_next_approval(node):
+    first = Held(node, deadline_ms=WATCH_MS).begin()
+    first.stop()
+    first.go_on()
+    assert first.finish() is Finish.STOPPED
+    drain(node.hub.results)
+    second = Held(node, deadline_ms=WATCH_MS, incident=first.bundle.incident).begin()
+    drain(node.hub.verifications)  # of the time before it began, on a slow machine
+    second.go_on()
+    ended_ms = node.hub.finished.get(timeout=ANSWER_S).at_ms
+    while (said := node.hub.verifications.get(timeout=ANSWER_S)).incident != second.bundle.incident:
+        pass
+    assert said.at_ms >= ended_ms + WATCH_MS
+
+
+def drain(letters):
+    while not letters.empty():
+        letters.get()
 
 
 @pytest.mark.parametrize(

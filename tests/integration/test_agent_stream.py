@@ -10,12 +10,33 @@ import grpc
 import grpc.aio
 import pytest
 
-from sentinel import errors, merkle, process, protocol, rpc, wire
+from sentinel import demo, errors, merkle, process, protocol, rpc, wire
 from sentinel.agent import enrol as agent_enrol
 from sentinel.demo import Site
-from sentinel.domain import Anomaly, Context, Kind, Metric, Mode, Report, Severity
-from sentinel.protocol import AgentMessage, Attach, Heartbeat, HubMessage, Letter
+from sentinel.domain import (
+    Anomaly,
+    Choice,
+    Context,
+    Halt,
+    Kind,
+    Metric,
+    Mode,
+    Report,
+    Severity,
+    State,
+)
+from sentinel.protocol import (
+    Action,
+    ActRequest,
+    AgentMessage,
+    Attach,
+    Heartbeat,
+    HubMessage,
+    Letter,
+    Stopped,
+)
 from sentinel.trust import checkpoint, identity, sshagent, x509
+from sentinel.tui import decide
 
 ATTACH = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
 POLICY = "sha256:" + "0" * 64
@@ -293,3 +314,52 @@ async def test_agents_lists_every_node_that_attached(site):
         await node.attach()
         listed = site.run("hub", "agents", "--state", site.states["hub"])
     assert [line for line in listed.splitlines() if line.startswith("a12\tattached")]
+
+
+async def until(client, host, state):
+    """Return the incident of `host` once it is in `state`."""
+    async with asyncio.timeout(30):
+        async for update in client.watch(0):
+            of = update.summary
+            if of is not None and (of.host, of.state) == (host, state):
+                return await client.call(protocol.GetRequest(incident=of.id))
+
+
+async def test_a_stop_is_told_until_it_is_answered_and_its_plan_no_more(site):
+    folder, client = enrol(site, "s1"), site.client()
+    async with Stream(folder) as node:
+        await node.attach()
+        await node.letter(id="s1-report", report=report("event-s1", "s1"))
+        incident = await until(client, "s1", State.AWAITING)
+        approval = decide.request(
+            incident,
+            choice=Choice.APPROVE,
+            mode=Mode.DRY_RUN,
+            operator=demo.OPERATOR,
+            reason="",
+            now_ms=process.now_ms(),
+        )
+        approved = await client.call(approval)
+        assert (await node.hear()).bundle.incident == incident.summary.id
+        stop = ActRequest(
+            incident=incident.summary.id,
+            revision=approved.summary.revision,
+            action=Action.STOP,
+            note="wrong host",
+        )
+        await client.call(stop)
+        told = (await node.hear()).stop
+        assert (told.by, told.reason) == (demo.OPERATOR, "wrong host")
+        assert told.challenge == approved.decision.challenge
+    await client.close()
+    async with Stream(folder) as node:
+        await node.attach()
+        assert (await node.hear()).stop == told
+        answer = Stopped(
+            incident=told.incident, challenge=told.challenge, answer=Halt.STOPPING, at_ms=1
+        )
+        assert (await node.letter(id="s1-stopped", stopped=answer)).reason == ""
+    async with Stream(folder) as node:
+        await node.attach()
+        # The receipt is the first word after Hello: neither stop nor plan came before it.
+        assert (await node.letter(id="s1-report", report=report("event-s1", "s1"))).reason == ""
