@@ -8,7 +8,8 @@ The agent's stream (one per node, the node dials):
   - every message that must not be lost travels in a Letter with an id of its own; it stays in the
     node's outbox until the hub answers Receipt with that id, which the hub does only after commit.
     The hub keeps the ids it has stored, so a letter that comes twice is stored once;
-  - a letter that the hub cannot take is answered by a Receipt with a reason, and is not sent again.
+  - a letter that the hub cannot take is answered by a Receipt with a reason, and is not sent again;
+  - a Bundle or a Stop comes on each stream anew until the node has answered it by a letter.
 """
 
 from __future__ import annotations

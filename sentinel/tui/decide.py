@@ -66,7 +66,7 @@ def offer(incident: Incident, hub_mode: Mode) -> Offer:
         steps=steps,
         modes=(begun.mode,) if begun else modes,
         refusal=_refusal(incident, digest, steps) or fault,
-        caution=_caution(steps),
+        caution=_caution(steps) or _once_more(incident, steps),
         begun=begun,
     )
 
@@ -162,6 +162,18 @@ def _caution(steps: tuple[Step, ...]) -> str:
         later = [n for n, s in enumerate(steps, 1) if n > number and s.runs and s.judgement.changes]
         if not step.runs and later:
             return f"command {number} is skipped, and command {later[0]} after it changes something"
+    return ""
+
+
+_RAN = frozenset({Outcome.RAN, Outcome.FAILED, Outcome.TIMED_OUT})
+
+
+def _once_more(incident: Incident, steps: tuple[Step, ...]) -> str:
+    """Return the warning for a command that changes something and ran before the plan was stopped."""
+    ran = {result.index + 1 for result in incident.results if result.outcome in _RAN}
+    for number, step in enumerate(steps, 1):
+        if number in ran and step.runs and step.judgement.changes:
+            return f"command {number} has run, before the plan was stopped, and would run once more"
     return ""
 
 

@@ -65,7 +65,7 @@ def _decisions(commands: Commands) -> None:
     made.add_argument(
         "--accept-skips",
         action="store_true",
-        help="though a skipped command stands before one that changes something",
+        help="though a skipped command stands before one that changes something, or one has run before",
     )
     made = _add(commands, "reject", acts.run_reject, "reject the plan: nothing runs")
     _one(made)

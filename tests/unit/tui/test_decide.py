@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from sentinel import canonical
-from sentinel.domain import Choice, Mode, Pending, Signature, State, Statement, Verdict
+from sentinel.domain import (
+    Choice,
+    CommandResult,
+    Mode,
+    Outcome,
+    Pending,
+    Signature,
+    State,
+    Statement,
+    Verdict,
+)
 from sentinel.errors import OperatorError
 from sentinel.tui import decide
 from tests.unit.tui.conftest import incidents
@@ -57,6 +67,28 @@ def test_a_skipped_command_before_one_that_changes_something_wants_care(recordin
 def test_skipped_last_wants_no_care(recording):
     last = judged_as(case(recording, "db-01"), 2, Verdict.REVIEW)
     assert decide.offer(last, Mode.LIVE).caution == ""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cautious"),
+    [
+        (Outcome.RAN, True),
+        (Outcome.FAILED, True),
+        (Outcome.REHEARSED, False),
+        (Outcome.SKIPPED, False),
+    ],
+)
+def test_a_change_that_was_made_before_the_plan_was_stopped_has_to_be_confirmed(
+    recording, outcome, cautious
+):
+    incident = case(recording, "db-01")
+    offered = decide.offer(incident, Mode.LIVE)
+    changes = next(n for n, s in enumerate(offered.steps) if s.runs and s.judgement.changes)
+    for index, expected in ((changes, cautious), (0, cautious and changes == 0)):
+        results = (CommandResult(index=index, outcome=outcome),)
+        after = decide.offer(msgspec.structs.replace(incident, results=results), Mode.LIVE)
+        words = f"command {index + 1} has run, before the plan was stopped"
+        assert after.caution.startswith(words) is expected
 
 
 def test_a_blocked_command_takes_the_approval_away(recording):
