@@ -177,6 +177,7 @@ def test_what_ran_is_watched_until_the_next_approval(node):
     while (said := node.hub.verifications.get(timeout=ANSWER_S)).incident != second.bundle.incident:
         pass
     assert said.at_ms >= ended_ms + WATCH_MS
+    drain(node.hub.results)
 
 
 def drain(letters):
