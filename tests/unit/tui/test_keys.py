@@ -21,10 +21,10 @@ def test_no_file_changes_nothing(tmp_path):
 
 def test_commands_go_onto_other_keys(tmp_path):
     path = tmp_path / "keys.toml"
-    path.write_text('[keys]\nhelp = ["?", "f1"]\napprove = "b"\nwrite = []\nmark = " "\n')
+    path.write_text('[keys]\nhelp = ["?", "f1"]\napprove = "v"\nwrite = []\nmark = " "\n')
     assert keys.load(path) == {
         "help": ("question_mark", "f1"),
-        "approve": ("b",),
+        "approve": ("v",),
         "write": (),
         "mark": ("space",),
     }

@@ -285,10 +285,10 @@ def test_reset_gives_back_what_a_killed_program_took():
 def test_keys_are_printed_as_a_file_that_can_be_read(tmp_path):
     file = tmp_path / "sentinel" / "keys.toml"
     file.parent.mkdir()
-    file.write_text('[keys]\napprove = "b"\n')
+    file.write_text('[keys]\napprove = "v"\n')
     done = run("--keys", XDG_CONFIG_HOME=str(tmp_path))
     assert done.returncode == 0
-    assert '\napprove = ["b"]' in done.stdout
+    assert '\napprove = ["v"]' in done.stdout
     file.write_text(done.stdout)
     assert run("--keys", XDG_CONFIG_HOME=str(tmp_path)).stdout == done.stdout
 
