@@ -77,8 +77,9 @@ class SentinelApp(App[None]):
         self._beside = ""  # a copy: it goes with the next frame, so that nothing piles up
 
     async def on_event(self, event: events.Event) -> None:
-        """Let keys and pastes take turns."""
-        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+        """Let keys and pastes take turns; a test's pilot waits for each of its own."""
+        typed_now = isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded
+        if typed_now and not self.is_headless:
             await self._turns.take(event)
         else:
             await super().on_event(event)
