@@ -52,6 +52,7 @@ class Row(NamedTuple):
 
 
 EMPTY: Line = ()
+LEAST = 8  # cells: text beside something takes no less
 ELLIPSIS = safe("…")
 
 
@@ -129,10 +130,12 @@ def wrap(value: str, cells: int, tone: Tone = Tone.PLAIN, *, first: Line = EMPTY
     """Return `value` broken between words into lines of at most `cells`.
 
     The first line begins with `first`; the others are indented by as much. A word longer than a line
-    is broken where it must be.
+    is broken where it must be. Where `first` leaves no room it has a line of its own.
     """
     indent = width(first)
-    room = max(8, cells - indent)
+    if indent and cells - indent < LEAST:
+        return [clip(first, cells), *wrap(value, cells, tone)]
+    room = max(1, cells - indent)
     rows = _broken(safe(value), room) or [SafeStr("")]
     rest = line(" " * indent) if indent else EMPTY
     return [
