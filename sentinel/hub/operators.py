@@ -2,7 +2,7 @@
 
 Every handler takes a decoded request and who calls, whom TLS and a login have proved, and returns a
 value. Who may call is in `access.py`, how a person logs in in `sessions.py`, what a decision must say in
-`approve.py`.
+`approve.py`, what else a person may do in `acts.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from sentinel import errors, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import Host, Incident, Mode, Value
-from sentinel.hub import access, approve, recall
+from sentinel.hub import access, acts, approve, recall
 from sentinel.hub.cases import in_time
 from sentinel.hub.persist import Store
 from sentinel.hub.reason.runbook import Runbook
@@ -159,13 +159,13 @@ class OperatorDoor:
 
     async def _act(self, request: protocol.ActRequest, who: Who) -> Value:
         await self._in_scope(request.incident, who)
-        incident = await approve.act(self._store, who.name, request, self._clock())
+        incident = await acts.act(self._store, who.name, request, self._clock())
         await self._decided(Host(incident.summary.host))
         return self._shown(incident)
 
     async def _revise(self, request: protocol.ReviseRequest, who: Who) -> Value:
         await self._in_scope(request.incident, who)
-        return self._shown(await approve.revise(self._store, who.name, request, self._clock()))
+        return self._shown(await acts.revise(self._store, who.name, request, self._clock()))
 
     async def _in_scope(self, incident: str, who: Who) -> None:
         """Raise PeerError unless `who` may decide for the incident's host, which never changes."""

@@ -23,7 +23,7 @@ from sentinel.domain import (
     Statement,
     Verdict,
 )
-from sentinel.hub import approve, audit
+from sentinel.hub import acts, approve, audit
 from sentinel.hub.cases import PlanRecord
 from sentinel.hub.persist import Store
 from sentinel.protocol import (
@@ -271,7 +271,7 @@ async def test_an_approval_that_was_begun_is_forgotten_when_it_is_over(store):
 async def test_an_approval_that_was_begun_ends_with_the_plan_that_it_was_about(store):
     incident = await grave(store)
     begun = await send(store, live(incident))
-    await approve.revise(store, "carol", revision(begun, "kill 4242"), b.NOW)
+    await acts.revise(store, "carol", revision(begun, "kill 4242"), b.NOW)
     await b.drive(b.pipeline(store, policy=b.Policy(Risk.HIGH)))
     now = await store.incident(incident.summary.id)
     assert (now.summary.state, now.pending) == (State.AWAITING, None)
@@ -391,7 +391,7 @@ def act(incident, action, note="", **changes):
 async def test_asking_again_is_another_round_of_reasoning(store):
     incident = await refused(store)
     assert incident.summary.state is State.REFUSED
-    incident = await approve.act(store, "bob", act(incident, Action.ASK_AGAIN), b.NOW)
+    incident = await acts.act(store, "bob", act(incident, Action.ASK_AGAIN), b.NOW)
     assert incident.summary.state is State.REPORTED
     reasoner = b.Reasoner()
     await b.drive(b.pipeline(store, reasoner))
@@ -402,12 +402,12 @@ async def test_asking_again_is_another_round_of_reasoning(store):
 
 async def test_taking_over_and_closing_end_an_incident_by_hand(store):
     incident = await refused(store)
-    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    incident = await acts.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
     assert incident.summary.state is State.MANUAL
     with pytest.raises(errors.OperatorError, match="without a note"):
-        await approve.act(store, "bob", act(incident, Action.CLOSE, " "), b.NOW)
+        await acts.act(store, "bob", act(incident, Action.CLOSE, " "), b.NOW)
     closing = act(incident, Action.CLOSE, "replaced the disk")
-    incident = await approve.act(store, "bob", closing, b.NOW)
+    incident = await acts.act(store, "bob", closing, b.NOW)
     assert incident.summary.state is State.CLOSED
     assert incident.moves[-1].text == "closed-by-hand by bob: replaced the disk"
 
@@ -415,16 +415,16 @@ async def test_taking_over_and_closing_end_an_incident_by_hand(store):
 async def test_acting_on_what_has_changed_since_names_who_changed_it(store):
     incident = await refused(store)
     stale = act(incident, Action.ASK_AGAIN)
-    await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    await acts.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
     with pytest.raises(errors.ConflictError, match="last by operator:bob: taken-over by bob"):
-        await approve.act(store, "alice", stale, b.NOW)
+        await acts.act(store, "alice", stale, b.NOW)
 
 
 async def test_of_many_who_act_at_once_one_wins_and_the_others_are_told_who(store):
     incident = await refused(store)
     names = ["ann", "bob", "cyd"]
     outcomes = await asyncio.gather(
-        *(approve.act(store, name, act(incident, Action.TAKE_OVER), b.NOW) for name in names),
+        *(acts.act(store, name, act(incident, Action.TAKE_OVER), b.NOW) for name in names),
         return_exceptions=True,
     )
     winner = (await store.incident(incident.summary.id)).moves[-1].actor
@@ -436,7 +436,7 @@ async def test_of_many_who_act_at_once_one_wins_and_the_others_are_told_who(stor
 async def test_an_act_that_the_table_does_not_have_says_what_it_has(store):
     incident = await b.reported(store)
     with pytest.raises(errors.LifecycleError) as caught:
-        await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+        await acts.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
     assert "plan-made" in caught.value.hint
 
 
@@ -456,7 +456,7 @@ async def test_whoever_acknowledges_is_on_it_until_somebody_else_is_or_nobody(st
         ("alice", Action.RELEASE, ""),
     ):
         before = incident.summary
-        incident = await approve.act(store, name, act(incident, action, note), b.NOW)
+        incident = await acts.act(store, name, act(incident, action, note), b.NOW)
         assert incident.summary.revision > before.revision
         assert incident.summary.state is before.state
         assert incident.moves[-1].stage is Stage.PERSIST  # nothing was approved by it
@@ -474,7 +474,7 @@ async def test_whoever_acknowledges_is_on_it_until_somebody_else_is_or_nobody(st
 async def test_who_is_on_it_goes_with_lists_and_changes_and_stands_in_the_log(store):
     incident = await b.awaiting(store)
     since = incident.summary.revision
-    incident = await approve.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
+    incident = await acts.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
     assert [s.owner for s in (await store.listed(ListRequest())).summaries] == ["alice"]
     assert [s.owner for s in await store.changes(since=since, limit=9)] == ["alice"]
     (record,) = await store.audit_page(after=since, limit=9, incident=incident.summary.id)
@@ -489,7 +489,7 @@ async def test_who_is_on_it_goes_with_lists_and_changes_and_stands_in_the_log(st
 async def test_being_on_it_changes_nothing_about_the_decision(store):
     read = await b.awaiting(store)
     before = await b.case(store, read.summary.id)
-    await approve.act(store, "bob", act(read, Action.ACKNOWLEDGE), b.NOW + 5)
+    await acts.act(store, "bob", act(read, Action.ACKNOWLEDGE), b.NOW + 5)
     after = await b.case(store, read.summary.id)
     assert after.entered_ms == before.entered_ms  # its time to be decided goes on
     assert after.challenge == before.challenge
@@ -501,25 +501,25 @@ async def test_being_on_it_changes_nothing_about_the_decision(store):
 async def test_an_approval_that_was_begun_outlives_an_acknowledgement(store):
     incident = await grave(store)
     begun = await send(store, live(incident))
-    seen = await approve.act(store, "bob", act(begun, Action.ACKNOWLEDGE), b.NOW)
+    seen = await acts.act(store, "bob", act(begun, Action.ACKNOWLEDGE), b.NOW)
     assert seen.pending == begun.pending is not None
 
 
 async def test_whoever_takes_over_is_on_it(store):
     incident = await refused(store)
-    incident = await approve.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
-    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    incident = await acts.act(store, "alice", act(incident, Action.ACKNOWLEDGE), b.NOW)
+    incident = await acts.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
     assert incident.summary.owner == "bob"
 
 
 async def test_nobody_has_to_be_on_what_has_ended(store):
     incident = await refused(store)
-    incident = await approve.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
-    incident = await approve.act(store, "bob", act(incident, Action.CLOSE, "done"), b.NOW)
+    incident = await acts.act(store, "bob", act(incident, Action.TAKE_OVER), b.NOW)
+    incident = await acts.act(store, "bob", act(incident, Action.CLOSE, "done"), b.NOW)
     assert incident.summary.owner == "bob"
     for action in (Action.ACKNOWLEDGE, Action.RELEASE):
         with pytest.raises(errors.LifecycleError, match="has ended: it is closed") as caught:
-            await approve.act(store, "alice", act(incident, action), b.NOW)
+            await acts.act(store, "alice", act(incident, action), b.NOW)
         assert "only an open incident" in caught.value.hint
     assert await store.incident(incident.summary.id) == incident
 
@@ -527,7 +527,7 @@ async def test_nobody_has_to_be_on_what_has_ended(store):
 async def test_what_nobody_is_on_cannot_be_released(store):
     incident = await b.awaiting(store)
     with pytest.raises(errors.OperatorError, match="nobody is on incident"):
-        await approve.act(store, "alice", act(incident, Action.RELEASE), b.NOW)
+        await acts.act(store, "alice", act(incident, Action.RELEASE), b.NOW)
     assert await store.incident(incident.summary.id) == incident
 
 
@@ -535,7 +535,7 @@ async def test_of_many_who_acknowledge_at_once_one_is_on_it(store):
     incident = await b.awaiting(store)
     names = ["ann", "bob", "cyd"]
     outcomes = await asyncio.gather(
-        *(approve.act(store, name, act(incident, Action.ACKNOWLEDGE), b.NOW) for name in names),
+        *(acts.act(store, name, act(incident, Action.ACKNOWLEDGE), b.NOW) for name in names),
         return_exceptions=True,
     )
     owner = (await store.incident(incident.summary.id)).summary.owner
@@ -549,7 +549,7 @@ async def test_a_plan_that_is_being_made_or_judged_is_not_lost_by_an_acknowledge
 
     class Watched(b.Reasoner):
         async def propose(self, asked, attempt, now_ms):
-            await approve.act(store, "alice", act(asked, Action.ACKNOWLEDGE), b.NOW)
+            await acts.act(store, "alice", act(asked, Action.ACKNOWLEDGE), b.NOW)
             return await super().propose(asked, attempt, now_ms)
 
     class Policy(b.Policy):
@@ -562,7 +562,7 @@ async def test_a_plan_that_is_being_made_or_judged_is_not_lost_by_an_acknowledge
         async def again(self):
             self.acknowledged = True
             seen = await store.incident(incident.summary.id)
-            await approve.act(store, "bob", act(seen, Action.ACKNOWLEDGE), b.NOW)
+            await acts.act(store, "bob", act(seen, Action.ACKNOWLEDGE), b.NOW)
 
     loop, reasoner = asyncio.get_running_loop(), Watched()
     await b.drive(b.pipeline(store, reasoner, policy=Policy()))
@@ -576,7 +576,7 @@ async def stops_for(store, host=b.HOST):
 
 
 async def stopped(store, incident, operator="bob", note="wrong host"):
-    return await approve.act(store, operator, act(incident, Action.STOP, note), b.NOW)
+    return await acts.act(store, operator, act(incident, Action.STOP, note), b.NOW)
 
 
 async def test_a_plan_that_was_stopped_does_not_leave_the_hub_and_the_stop_does(store):
@@ -656,7 +656,7 @@ def revision(incident, *texts):
 
 async def test_a_revision_is_a_new_plan_in_the_operators_name_judged_afresh(store):
     old = await b.awaiting(store)
-    new = await approve.revise(store, "bob", revision(old, "rm x", "kill 4242"), b.NOW + 5)
+    new = await acts.revise(store, "bob", revision(old, "rm x", "kill 4242"), b.NOW + 5)
     assert new.summary.state is State.PLANNED
     assert (new.plan.revision, new.plan.author, new.plan.created_ms) == (2, "bob", b.NOW + 5)
     assert (new.judgement, new.summary.verdict) == (None, None)
@@ -672,23 +672,23 @@ async def test_a_revision_is_a_new_plan_in_the_operators_name_judged_afresh(stor
 async def test_a_revision_of_nothing_or_out_of_bounds_or_of_an_old_one_is_refused(store):
     incident = await b.awaiting(store)
     with pytest.raises(errors.OperatorError, match="without a command"):
-        await approve.revise(store, "bob", revision(incident), b.NOW)
+        await acts.revise(store, "bob", revision(incident), b.NOW)
     with pytest.raises(errors.WireError, match="1024"):
-        await approve.revise(store, "bob", revision(incident, "k" * 1025), b.NOW)
+        await acts.revise(store, "bob", revision(incident, "k" * 1025), b.NOW)
     with pytest.raises(errors.WireError):
-        await approve.revise(store, "bob", revision(incident, *["kill 1"] * 17), b.NOW)
-    await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+        await acts.revise(store, "bob", revision(incident, *["kill 1"] * 17), b.NOW)
+    await acts.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
     with pytest.raises(errors.ConflictError, match="last by operator:bob"):
-        await approve.revise(store, "alice", revision(incident, "kill 2"), b.NOW)
+        await acts.revise(store, "alice", revision(incident, "kill 2"), b.NOW)
 
 
 async def test_only_a_plan_that_waits_for_an_operator_can_be_revised(store):
     incident = await b.decide(store, await b.awaiting(store))
     with pytest.raises(errors.LifecycleError):
-        await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+        await acts.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
     fresh = await b.reported(store, b.report(rule="r2"))
     with pytest.raises(errors.OperatorError, match="no plan yet"):
-        await approve.revise(store, "bob", revision(fresh, "kill 1"), b.NOW)
+        await acts.revise(store, "bob", revision(fresh, "kill 1"), b.NOW)
 
 
 async def test_an_older_runs_decision_is_not_shown_beside_a_newer_plan(store):
@@ -698,6 +698,6 @@ async def test_an_older_runs_decision_is_not_shown_beside_a_newer_plan(store):
     incident = await b.say(store, incident, finished=b.finished(incident, Finish.REHEARSED))
     assert incident.decision
     assert incident.results
-    incident = await approve.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
+    incident = await acts.revise(store, "bob", revision(incident, "kill 1"), b.NOW)
     assert (incident.decision, incident.decider, incident.results) == (None, "", ())
     assert (incident.admission, incident.verification) == (None, None)

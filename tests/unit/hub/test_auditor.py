@@ -16,7 +16,7 @@ import pytest
 from sentinel import canonical, errors, process
 from sentinel.config import ApprovalSettings
 from sentinel.domain import Choice, Command, Mode, Outcome, Signature
-from sentinel.hub import approve, audit, audit_cli, enrol, notary, server
+from sentinel.hub import acts, approve, audit, audit_cli, enrol, notary, server
 from sentinel.hub.persist import Store
 from sentinel.policy import rules
 from sentinel.protocol import Action, ActRequest, DecideRequest
@@ -53,7 +53,7 @@ class Site:
                     revision=incident.summary.revision,
                     action=Action.ACKNOWLEDGE,
                 )
-                await approve.act(store, "alice", seen, b.NOW)
+                await acts.act(store, "alice", seen, b.NOW)
                 await self.decide(store, incident, choice)
                 if choice is Choice.APPROVE:
                     approved = incident

@@ -10,7 +10,7 @@ import pytest
 
 from sentinel import errors
 from sentinel.domain import Halt, Metric, Mode, Outcome, State
-from sentinel.hub import approve, audit, intake
+from sentinel.hub import acts, approve, audit, intake
 from sentinel.protocol import Action, ActRequest, Finish, Letter, Stopped
 from tests.unit.hub import builders as b
 
@@ -244,7 +244,7 @@ async def stopping(store, incident):
     request = ActRequest(
         incident=incident.summary.id, revision=incident.summary.revision, action=Action.STOP
     )
-    return await approve.act(store, "bob", request, b.NOW), incident.decision.challenge
+    return await acts.act(store, "bob", request, b.NOW), incident.decision.challenge
 
 
 def answer(incident, challenge, said=Halt.STOPPING):

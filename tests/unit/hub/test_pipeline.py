@@ -20,7 +20,7 @@ from sentinel.domain import (
     State,
     Verdict,
 )
-from sentinel.hub import approve, audit
+from sentinel.hub import acts, approve, audit
 from sentinel.hub.persist import Store
 from sentinel.policy.validate import QUORUM
 from sentinel.protocol import Action, ActRequest
@@ -263,7 +263,7 @@ async def test_a_proposal_that_comes_after_the_next_round_has_begun_is_forgotten
             request = ActRequest(
                 incident=now.summary.id, revision=now.summary.revision, action=Action.ASK_AGAIN
             )
-            await approve.act(store, "alice", request, b.NOW)
+            await acts.act(store, "alice", request, b.NOW)
             return await super().propose(asked, attempt, now_ms)
 
     assert await b.pipeline(store, VerySlow()).reason_one()
