@@ -170,7 +170,8 @@ class Hub(threading.Thread):
                     self._take(message.letter)
                     receipt = protocol.Receipt(letter=message.letter.id)
                     out.put_nowait(wire.encode(HubMessage(receipt=receipt)))
-            self.attached.clear()
+            if self._out is out:  # the node may be back already
+                self.attached.clear()
             writing.cancel()
 
     async def _write(self, context, out):
