@@ -82,17 +82,21 @@ class Store:
 
     # ---- the list
 
-    def look_for(self, terms: Terms, *, ended: bool, order: Order = Order.URGENCY) -> None:
-        """Look for what `terms` take; where everything is here already it is only sorted."""
+    def look_for(self, terms: Terms, *, ended: bool, order: Order = Order.URGENCY) -> bool:
+        """Look for what `terms` take, and say whether that is all that the list has now.
+
+        Where everything is here already it is only sorted, and has more in it.
+        """
         window = self._window
         if (terms, ended, order) == (window.terms, window.ended, window.order):
-            return
+            return True
         if window.whole and (window.ended or not ended):
             if order is not window.order:
                 window.sort(order)
-            return
+            return False
         self._window = Window(terms, ended=ended, order=order)
         self._window.seed(window.rows)
+        return True
 
     def wanted(self, index: int) -> ListRequest | None:
         """Return the page to ask for while the cursor is on row `index` of the list."""

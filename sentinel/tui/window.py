@@ -8,7 +8,8 @@ incident moves: in, out or within. Pure; who asks and who answers is elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
+from operator import itemgetter
 
 from sentinel.domain import Summary
 from sentinel.lifecycle import TERMINAL, rank, urgency
@@ -25,7 +26,7 @@ Key = tuple[str, int, bytes]
 
 def key(summary: Summary | Place, order: Order = Order.URGENCY) -> Key:
     """Return what orders the list, as the hub's statement has it; of equals the newest is first."""
-    if order is Order.URGENCY:  # the usual one, for a thousand rows at each change
+    if order is Order.URGENCY:
         return "", urgency(summary.state, summary.severity), _newest_first(summary.id)
     name = ""
     if order is Order.HOST:
@@ -52,7 +53,7 @@ class Window:
         self.ended = ended
         self.order = order
         self.loaded = False
-        self._rows: dict[str, Summary] = {}
+        self._rows: dict[str, tuple[Key, Summary]] = {}  # each with what orders it
         self._high: Place | None = None  # rows above this are not in here; None: there are none
         self._low: Place | None = None
         self._ordered: tuple[Summary, ...] | None = ()
@@ -76,13 +77,15 @@ class Window:
     def rows(self) -> tuple[Summary, ...]:
         """The rows in order; the same object as long as nothing changed."""
         if self._ordered is None:
-            by = key if self.order is Order.URGENCY else partial(key, order=self.order)
-            self._ordered = tuple(sorted(self._rows.values(), key=by))
+            ordered = sorted(self._rows.values(), key=itemgetter(0))
+            self._keep(ordered)
+            self._ordered = tuple(row for _, row in ordered)
         return self._ordered
 
     def get(self, incident: str) -> Summary | None:
         """Return the row of an incident, if it is in here."""
-        return self._rows.get(incident)
+        known = self._rows.get(incident)
+        return known[1] if known else None
 
     def takes(self, summary: Summary) -> bool:
         """Say whether `summary` is one of those that are looked for, wherever it stands."""
@@ -146,7 +149,7 @@ class Window:
 
     def update(self, summary: Summary) -> None:
         """Take an incident as it is now."""
-        known = self._rows.get(summary.id)
+        known = self.get(summary.id)
         if known is None or known.revision <= summary.revision:
             self._put(summary)
             self._let_go(2 * KEPT, low=self._high is None)
@@ -154,22 +157,30 @@ class Window:
     def sort(self, order: Order) -> None:
         """Put everything there is into another order."""
         assert self.whole
-        self.order, self._ordered = order, None
+        self.order = order
+        self._fill(row for _, row in self._rows.values())
 
     def seed(self, rows: Iterable[Summary]) -> None:
         """Show what is known already, until the hub's own page comes."""
-        self._rows = {row.id: row for row in rows if self.takes(row)}
+        self._fill(row for row in rows if self.takes(row))
+
+    def _fill(self, rows: Iterable[Summary]) -> None:
+        self._keep([(key(row, self.order), row) for row in rows])
         self._ordered = None
+
+    def _keep(self, rows: Iterable[tuple[Key, Summary]]) -> None:
+        """Hold these; where they are in order, the next sort has little to do."""
+        self._rows = {row[1].id: row for row in rows}
 
     def _put(self, summary: Summary) -> None:
         known = self._rows.pop(summary.id, None)
-        kept = known if known and known.revision > summary.revision else summary
-        if self.takes(kept) and self._within(kept):
-            self._rows[kept.id] = kept
+        kept = known[1] if known and known[1].revision > summary.revision else summary
+        at = key(kept, self.order)
+        if self.takes(kept) and self._within(at):
+            self._rows[kept.id] = (at, kept)
         self._ordered = None
 
-    def _within(self, summary: Summary) -> bool:
-        at = key(summary, self.order)
+    def _within(self, at: Key) -> bool:
         over = self._high is not None and at < key(self._high, self.order)
         return not over and not (self._low is not None and at > key(self._low, self.order))
 
@@ -182,7 +193,7 @@ class Window:
             self._low = place_of(kept[-1])
         else:
             self._high = place_of(kept[0])
-        self._rows = {row.id: row for row in kept}
+        self._keep([self._rows[row.id] for row in kept])
         self._ordered = kept
 
 

@@ -98,9 +98,12 @@ class IncidentsPage(Page):
 
     def draw(self) -> None:
         """Show the incidents that the filter takes."""
-        self.desk.store.look_for(self._terms, ended=self._ended, order=self._sort)
+        found = self.desk.store.look_for(self._terms, ended=self._ended, order=self._sort)
         snapshot, cells = self.desk.snapshot, self._list.room
-        self._choose(snapshot.summaries)
+        if found:
+            self._known, self._shown = (), snapshot.summaries
+        else:
+            self._choose(snapshot.summaries)
         counts = render.counts(
             snapshot, shown=len(self._shown), filtered=self._filter.value, ended=self._ended
         )
