@@ -71,7 +71,7 @@ class SentinelApp(App[None]):
         self._flushing = False
         self._frame_due = False
         self._following = False
-        self._turns = Turns(super().on_event, lambda: self.focused or self.screen)
+        self._turns = Turns(self, super().on_event, lambda: self.focused or self.screen)
         self._shadow = Shadow()
         self._pacer = Pacer()
         self._beside = ""  # a copy: it goes with the next frame, so that nothing piles up

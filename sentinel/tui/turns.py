@@ -24,9 +24,13 @@ class Turns:
     """Holds a key back while the one before it is on its way."""
 
     def __init__(
-        self, hand_on: Callable[[Event], Awaitable[None]], target: Callable[[], DOMNode]
+        self,
+        app: DOMNode,
+        hand_on: Callable[[Event], Awaitable[None]],
+        target: Callable[[], DOMNode],
     ) -> None:
         """`hand_on(event)` is Textual's own way; `target()` is what it would hand a key to now."""
+        self._app = app
         self._hand_on = hand_on
         self._target = target
         self._waiting: deque[Event] = deque()
@@ -69,4 +73,4 @@ class Turns:
             self._patience.cancel()
             self._patience = None
             self._way = []
-            self._target().app.call_later(self._next)
+            self._app.call_later(self._next)
