@@ -44,6 +44,7 @@ SignedNote = Annotated[str, Meta(max_length=1024)]  # a checkpoint, see trust/ch
 
 MAX_GROWTH = 32  # checkpoints of one node that a hub proves the growth from
 MAX_COMMANDS = 16  # in one plan
+GAUGES = 32  # readings in a sign of life
 MAX_COMMAND_CHARS = 1024
 
 
@@ -646,6 +647,7 @@ class AgentStatus(Value, frozen=True, kw_only=True):
     certificate_expires_ms: Millis = 0
     clock_skew_ms: Number = 0
     open_incidents: Count = 0
+    gauges: Annotated[tuple[Sample, ...], Meta(max_length=GAUGES)] = ()
 
 
 class AuditRecord(Value, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from sentinel.domain import (
+    GAUGES,
     MAX_COMMANDS,
     MAX_GROWTH,
     Admission,
@@ -86,7 +87,7 @@ class Heartbeat(Value, frozen=True, kw_only=True):
     """Said every `Hello.heartbeat_s`; three missed make the node unknown."""
 
     sent_ms: Millis
-    gauges: Annotated[tuple[Sample, ...], Meta(max_length=32)] = ()
+    gauges: Annotated[tuple[Sample, ...], Meta(max_length=GAUGES)] = ()
     seen: Seen = ()
     spooled: Count = 0  # letters waiting in the outbox
     refused: Count = 0  # letters that the hub has refused since the node started

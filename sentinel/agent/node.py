@@ -42,6 +42,7 @@ from sentinel.agent.store import Store
 from sentinel.agent.verify import Verifier
 from sentinel.config import AgentSettings
 from sentinel.domain import (
+    GAUGES,
     Admission,
     Anomaly,
     Bundle,
@@ -65,7 +66,6 @@ CAPTURE_S = 2
 RETRY_S = 1.0  # before a full disk is tried again
 RENEWAL_CHECK_S = 3600
 BUNDLES = 128  # plans that wait for the hands; the hub sends what did not fit again
-GAUGES = 32
 ANSWER_S = 30.0  # for sentinel-exec to say something beyond the time that a command has
 
 

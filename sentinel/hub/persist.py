@@ -31,6 +31,7 @@ from sentinel.domain import (
     Incident,
     Mode,
     Report,
+    Sample,
     State,
     Summary,
 )
@@ -55,7 +56,7 @@ QUEUE = 4096  # operations that wait; beyond it callers wait before they are que
 POLL_S = 1.0  # how soon another process's changes are seen where nothing notifies us
 OF_HOST = 500
 SIGN_MS = 60_000  # a node's mere sign of life is written no more often than this
-SIGNS = frozenset({"last_seen_ms", "clock_skew_ms"})
+SIGNS = frozenset({"last_seen_ms", "clock_skew_ms", "gauges"})
 
 
 class AgentNote(TypedDict, total=False):
@@ -68,6 +69,7 @@ class AgentNote(TypedDict, total=False):
     policy: str
     certificate_expires_ms: int
     clock_skew_ms: int
+    gauges: tuple[Sample, ...]  # never written: they are of the moment
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -436,7 +438,7 @@ class Store:
     def _signs(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the signs of life this hub has had of a node since they were last written."""
         note = self._agents.get(row["host"], {})
-        if note.get("last_seen_ms", 0) <= row["last_seen_ms"]:
+        if note.get("last_seen_ms", 0) < row["last_seen_ms"]:
             return {}  # perhaps it is another hub's now
         return {name: value for name, value in note.items() if name in SIGNS}
 
@@ -503,6 +505,7 @@ def _agent_values(note: AgentNote) -> dict[str, Any]:
     return {
         name: errors.printable(value, 200) if isinstance(value, str) else value
         for name, value in note.items()
+        if name != "gauges"
     }
 
 

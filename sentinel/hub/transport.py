@@ -291,6 +291,7 @@ class AgentDoor:
                 connected=True,
                 last_seen_ms=now_ms,
                 clock_skew_ms=message.heartbeat.sent_ms - now_ms,
+                gauges=message.heartbeat.gauges,
             )
             self._seen(session, message.heartbeat.seen)
             await self._show(session)

@@ -192,7 +192,7 @@ class Incident(_message.Message):
     def __init__(self, summary: _Optional[_Union[Summary, _Mapping]] = ..., report: _Optional[_Union[_telemetry_pb2.Report, _Mapping]] = ..., plan: _Optional[_Union[_plan_pb2.Plan, _Mapping]] = ..., plan_digest: _Optional[str] = ..., judgement: _Optional[_Union[_plan_pb2.PlanJudgement, _Mapping]] = ..., decision: _Optional[_Union[_plan_pb2.Statement, _Mapping]] = ..., decider: _Optional[str] = ..., admission: _Optional[_Union[_plan_pb2.Admission, _Mapping]] = ..., results: _Optional[_Iterable[_Union[_plan_pb2.CommandResult, _Mapping]]] = ..., verification: _Optional[_Union[_plan_pb2.Verification, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[_plan_pb2.Evidence, _Mapping]]] = ..., previous: _Optional[str] = ..., moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ..., pending: _Optional[_Union[_plan_pb2.Pending, _Mapping]] = ..., people_needed: _Optional[int] = ..., stopping: _Optional[_Union[Stopping, _Mapping]] = ...) -> None: ...
 
 class AgentStatus(_message.Message):
-    __slots__ = ("host", "connected", "last_seen_ms", "version", "mode", "policy", "certificate_expires_ms", "clock_skew_ms", "open_incidents")
+    __slots__ = ("host", "connected", "last_seen_ms", "version", "mode", "policy", "certificate_expires_ms", "clock_skew_ms", "open_incidents", "gauges")
     HOST_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,7 @@ class AgentStatus(_message.Message):
     CERTIFICATE_EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_SKEW_MS_FIELD_NUMBER: _ClassVar[int]
     OPEN_INCIDENTS_FIELD_NUMBER: _ClassVar[int]
+    GAUGES_FIELD_NUMBER: _ClassVar[int]
     host: str
     connected: bool
     last_seen_ms: int
@@ -211,7 +212,8 @@ class AgentStatus(_message.Message):
     certificate_expires_ms: int
     clock_skew_ms: int
     open_incidents: int
-    def __init__(self, host: _Optional[str] = ..., connected: _Optional[bool] = ..., last_seen_ms: _Optional[int] = ..., version: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., policy: _Optional[str] = ..., certificate_expires_ms: _Optional[int] = ..., clock_skew_ms: _Optional[int] = ..., open_incidents: _Optional[int] = ...) -> None: ...
+    gauges: _containers.RepeatedCompositeFieldContainer[_telemetry_pb2.Sample]
+    def __init__(self, host: _Optional[str] = ..., connected: _Optional[bool] = ..., last_seen_ms: _Optional[int] = ..., version: _Optional[str] = ..., mode: _Optional[_Union[_telemetry_pb2.Mode, str]] = ..., policy: _Optional[str] = ..., certificate_expires_ms: _Optional[int] = ..., clock_skew_ms: _Optional[int] = ..., open_incidents: _Optional[int] = ..., gauges: _Optional[_Iterable[_Union[_telemetry_pb2.Sample, _Mapping]]] = ...) -> None: ...
 
 class AuditRecord(_message.Message):
     __slots__ = ("seq", "at_ms", "action", "actor", "incident", "body", "hash")

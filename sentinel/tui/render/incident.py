@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sentinel import human
 from sentinel.domain import (
@@ -19,6 +19,7 @@ from sentinel.domain import (
     Report,
     Stage,
     State,
+    Summary,
     Verification,
 )
 from sentinel.tui import look
@@ -36,6 +37,7 @@ from sentinel.tui.line import (
     wrap,
 )
 from sentinel.tui.render import command as render_command
+from sentinel.tui.render import similar
 
 OUTPUT_LINES = 5  # of one command's output on the incident screen; the rest is one key away
 NARROW = 84
@@ -83,13 +85,19 @@ def _rehearsal(incident: Incident) -> bool:
     return bool(incident.results) and all(r.outcome in tried for r in incident.results)
 
 
-def document(incident: Incident, now_ms: int, cells: int) -> list[Row]:
-    """Return the whole incident; the rows that stop are `command:N` and `output:N`."""
+def document(
+    incident: Incident, now_ms: int, cells: int, others: Sequence[Summary] = ()
+) -> list[Row]:
+    """Return the whole incident, and which of `others` are like it.
+
+    The rows that stop are `command:N`, `output:N` and `incident:ID`.
+    """
     rows = _plain(_history(incident, cells))
     what, why = _what(incident, cells), _why(incident, cells)
     plan, run = _plan(incident, cells), _run(incident, now_ms, cells)
     first = [run, plan, what, why] if running(incident) else [what, why, plan, run]
-    for section in [*first, _beside(incident, cells), _timeline(incident, cells)]:
+    alike = similar.rows(incident.summary, others, now_ms, cells)
+    for section in [*first, _beside(incident, cells), alike, _timeline(incident, cells)]:
         rows += section
     return _fitting(rows, cells)
 

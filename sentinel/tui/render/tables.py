@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sentinel import human
-from sentinel.domain import AgentStatus, AuditRecord, Mode
+from sentinel.domain import AgentStatus, AuditRecord, Metric, Mode
 from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
 SKEW_MS = 2000  # more than this is worth a look: decisions have times in them
 EXPIRY_MS = 24 * human.HOUR
 WIDE = 110
+GAUGES = (Metric.CPU_USED, Metric.MEMORY_USED, Metric.SWAP_USED, Metric.LOAD_PER_CPU)
 
 
 def node_titles(cells: int) -> Line:
@@ -42,6 +43,23 @@ def node(agent: AgentStatus, now_ms: int, policy: str, cells: int) -> Line:
         cell("! DRIFT" if drift else "same", 7, Tone.WARN if drift else Tone.DIM),
     ]
     return clip(joined(columns, line(" ")), cells)
+
+
+def gauges(agent: AgentStatus) -> str:
+    """Return what a node says of itself, of its filesystems the fullest; empty where nothing is known."""
+    if not agent.connected:
+        return ""
+    last = {(sample.metric, sample.subject): sample for sample in agent.gauges}
+    words = [
+        f"{human.METRIC_WORDS[metric]} {human.reading(metric, sample.value)}"
+        for metric in GAUGES
+        if (sample := last.get((metric, ""))) is not None
+    ]
+    disks = [sample for sample in agent.gauges if sample.metric is Metric.FS_USED]
+    if disks:
+        fullest = max(disks, key=lambda sample: sample.value)
+        words.append(f"{fullest.subject} {human.share(fullest.value)}")
+    return "   ".join(words)
 
 
 def _expiry(left_ms: int) -> Line:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from textual.widget import Widget
 
 from sentinel import human
-from sentinel.domain import Choice, Incident, Mode, State, Verdict
+from sentinel.domain import Choice, Incident, Mode, State, Summary, Verdict
 from sentinel.lifecycle import OPEN, TRANSITIONS, Event
-from sentinel.protocol import Action
+from sentinel.protocol import Action, ListRequest
+from sentinel.protocol import Page as Summaries
 from sentinel.tui import decide, look
+from sentinel.tui.client import Answered
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, line, text
 from sentinel.tui.render import incident as render
+from sentinel.tui.render import similar
 from sentinel.tui.screens.act import ActPage
 from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage, may_revise, open_revision
@@ -52,6 +55,8 @@ class IncidentPage(Page):
         self._doc = Browser(desk.paint, id="doc")
         self._offered: decide.Offer | None = None
         self._shown_running = False  # as it was shown last
+        self._similar: ListRequest | None = None  # what was asked for those like it
+        self._others: tuple[Summary, ...] = ()
 
     @property
     def incident(self) -> Incident | None:
@@ -71,8 +76,8 @@ class IncidentPage(Page):
     def subject(self) -> tuple[str, str]:
         """Return the command or the output under the cursor, or else the incident's id."""
         incident, (kind, _, number) = self.incident, self._doc.stop.partition(":")
-        if incident is None or not kind:
-            return "id", self._subject
+        if incident is None or kind in ("", similar.STOP):
+            return "id", number or self._subject
         if kind == "command" and incident.plan:
             return "command", incident.plan.commands[int(number)].text
         output = (r.stdout or r.stderr for r in incident.results if str(r.index) == number)
@@ -84,7 +89,7 @@ class IncidentPage(Page):
             return []
         now_ms, cells = self.desk.clock(), WRITTEN_CELLS
         rows = [Row(of) for of in render.top(self.incident, now_ms, cells)]
-        rows += render.document(self.incident, now_ms, cells)
+        rows += render.document(self.incident, now_ms, cells, self._others)
         return [row.line for row in rows]
 
     def body(self) -> Iterable[Widget]:
@@ -102,11 +107,20 @@ class IncidentPage(Page):
         now_ms = self.desk.clock()
         top = render.top(incident, now_ms, self.size.width - 1)
         self._top.show([line(" ", *of) for of in top])
-        self._doc.show(render.document(incident, now_ms, self._doc.room))
+        self._doc.show(render.document(incident, now_ms, self._doc.room, self._others))
+        if self._similar is None:
+            self._similar = similar.request(incident.summary)
+            self.ask(self._similar)
         if self._shown_running is not render.running(incident):
             # What the plan does has just become, or stopped being, the first thing to see.
             self._shown_running = not self._shown_running
             self._doc.action_edge(-1)
+
+    def answered(self, message: Answered) -> None:
+        """Show what came, those like it among that."""
+        if isinstance(message.reply, Summaries):
+            self._others = message.reply.summaries
+        self.update_view()
 
     def hint(self) -> str:
         """Return why there is no approve key where one would look for it, or where the plan is."""
@@ -123,6 +137,9 @@ class IncidentPage(Page):
         incident = self.incident
         kind, _, number = message.row.partition(":")
         if incident is None:
+            return
+        if kind == similar.STOP:
+            self.want("incident", number)
             return
         if kind == "command":
             self.app.push_screen(CommandPage(self.desk, self._subject, int(number)))

@@ -73,6 +73,15 @@ class NodesPage(Page):
             [Row(tables.node(agent, now_ms, policy, cells), agent.host) for agent in self._agents]
         )
 
+    def hint(self) -> str:
+        """Return what the node under the cursor said of itself last."""
+        here = (agent for agent in self._agents or () if agent.host == self._list.stop)
+        return next((tables.gauges(agent) for agent in here), "")
+
+    def on_browser_moved(self, _: Browser.Moved) -> None:
+        """Show that node's gauges."""
+        self.say("")
+
     def answered(self, message: Answered) -> None:
         """Show them: those that are lost first."""
         agents = cast("Agents", message.reply).agents

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from sentinel import errors
-from sentinel.domain import Mode, State
+from sentinel.domain import Metric, Mode, Sample, State
 from sentinel.hub import intake, persist_engine
 from sentinel.hub.persist import Store
 from sentinel.hub.tables import METADATA
@@ -266,6 +266,14 @@ async def test_a_sign_of_life_is_shown_at_once_and_written_once_a_minute(store, 
     assert written() == b.NOW + 60_000
     await store.note_agent("web1", connected=False, last_seen_ms=b.NOW + 61_000)
     assert written() == b.NOW + 61_000
+
+
+async def test_the_gauges_of_a_sign_of_life_are_of_the_moment(store):
+    full = Sample(metric=Metric.FS_USED, subject="/var", value=970, at_ms=b.NOW)
+    await store.note_agent("web1", connected=True, last_seen_ms=b.NOW, gauges=(full,))
+    assert (await store.agents())[0].gauges == (full,)
+    await store.note_agent("web1", connected=True, last_seen_ms=b.NOW + 10_000, gauges=())
+    assert (await store.agents())[0].gauges == ()
 
 
 async def test_a_node_that_went_to_another_hub_is_shown_as_that_hub_saw_it(database_url):

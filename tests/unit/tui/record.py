@@ -37,6 +37,7 @@ from sentinel.domain import (
     Process,
     Recovery,
     Report,
+    Sample,
     Severity,
     Stage,
     State,
@@ -786,6 +787,12 @@ def resolved() -> Recorded:
     return Recorded(incident=case.incident("/tmp 90.5% of inodes used"))
 
 
+def gauges(cpu: int, memory: int, disk: int) -> tuple[Sample, ...]:
+    readings = ((Metric.CPU_USED, "", cpu), (Metric.MEMORY_USED, "", memory))
+    readings += ((Metric.FS_USED, "/", disk // 2), (Metric.FS_USED, "/var", disk))
+    return tuple(Sample(metric=m, subject=s, value=v, at_ms=AT_MS) for m, s, v in readings)
+
+
 def agents() -> tuple[AgentStatus, ...]:
     def agent(host: str, seen: int, **more: object) -> AgentStatus:
         fields = {
@@ -800,7 +807,7 @@ def agents() -> tuple[AgentStatus, ...]:
         return AgentStatus(host=host, last_seen_ms=AT_MS - seen, **fields)
 
     return (
-        agent("db-01", 900, open_incidents=1),
+        agent("db-01", 900, open_incidents=1, gauges=gauges(412, 971, 880)),
         agent("db-02", 2100, open_incidents=1),
         agent("edge-1", 1200),
         agent("edge-2", 400, open_incidents=1),

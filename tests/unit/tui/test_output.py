@@ -30,13 +30,16 @@ class Terminal:
     def feed(self, data):
         for row, column, style, erase, char in TOKEN.findall(data):
             if row:
-                self.y, self.x = int(row) - 1, int(column or 1) - 1
+                self.move(int(row) - 1, int(column or 1) - 1)
             elif erase:
                 self.grid[self.y][self.x :] = [Cell(" ", "")] * (len(self.grid[0]) - self.x)
             elif char:
                 self.put(char)
             else:
                 self.sgr = style.removeprefix("0;")
+
+    def move(self, y, x):
+        self.y, self.x = y, x
 
     def put(self, char):
         row, size = self.grid[self.y], cells_of(char)
@@ -48,6 +51,17 @@ class Terminal:
         if size == 2:
             row[self.x + 1] = Cell("", self.sgr)
         self.x += size
+
+
+class Resized(Terminal):
+    """One that has just got its size: what was on its way was laid out for another, and is cut."""
+
+    def move(self, y, x):
+        super().move(min(y, len(self.grid) - 1), min(x, len(self.grid[0]) - 1))
+
+    def put(self, char):
+        if self.x + cells_of(char) <= len(self.grid[0]):
+            super().put(char)
 
 
 def line(text, style=PLAIN):

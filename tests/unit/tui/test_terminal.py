@@ -20,7 +20,7 @@ import pytest
 
 from sentinel.tui import decide, main
 from sentinel.tui.recording import load
-from tests.unit.tui.test_output import TOKEN, Terminal
+from tests.unit.tui.test_output import TOKEN, Resized, Terminal
 
 # What else a terminal program has to say at its beginning and its end: modes on and off.
 COPY = re.compile(r"\x1b\]52;c;[A-Za-z0-9+/=]*\x07")
@@ -60,7 +60,7 @@ class Session:
         fcntl.ioctl(self._near, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def resize(self, columns, rows):
-        self.terminal = Terminal(columns, rows)
+        self.terminal = Resized(columns, rows)
         self._set_size(columns, rows)
         self.process.send_signal(signal.SIGWINCH)
 

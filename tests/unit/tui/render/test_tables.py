@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sentinel.domain import AgentStatus, Metric, Sample
 from sentinel.tui.line import plain
 from sentinel.tui.render import incidents, tables
 from sentinel.tui.store import Snapshot
@@ -91,3 +92,13 @@ def test_an_empty_list_says_why(recording):
     known = Snapshot(status=recording.status)
     assert incidents.empty(known, "") == "no open incidents"
     assert "nothing matches /x" in incidents.empty(known, "x")
+
+
+def test_the_gauges_of_a_node_name_its_fullest_filesystem():
+    readings = [(Metric.MEMORY_USED, "", 971), (Metric.CPU_USED, "", 412)]
+    readings += [(Metric.FS_USED, "/", 440), (Metric.FS_USED, "/var", 880)]
+    samples = tuple(Sample(metric=m, subject=s, value=v, at_ms=1) for m, s, v in readings)
+    node = AgentStatus(host="web1", connected=True, gauges=samples)
+    assert tables.gauges(node) == "CPU used 41.2%   memory used 97.1%   /var 88.0%"
+    assert tables.gauges(AgentStatus(host="web1", connected=False, gauges=samples)) == ""
+    assert tables.gauges(AgentStatus(host="web1", connected=True)) == ""
