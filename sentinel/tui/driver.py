@@ -12,12 +12,16 @@ import select
 import threading
 from codecs import getincrementaldecoder
 
+from textual import events
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
+from sentinel.tui.output import ASK
 from sentinel.tui.paste import Parser
 
 READ_BYTES = 4096
+LAST_ANSWER_S = 1.0  # an answer that comes when the program has left would be typed into the shell
 
 
 class Wake(threading.Event):
@@ -54,6 +58,28 @@ class Driver(LinuxDriver):
         """As Textual makes it."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._wake = self.exit_event = Wake()
+        self._asked = self._answered = 0
+        self._answer = threading.Condition()
+
+    def write(self, data: str) -> None:
+        """Send `data`, and count the questions in it."""
+        self._asked += data.count(ASK)
+        super().write(data)
+
+    def process_message(self, message: Message) -> None:
+        """Hand a key on, and count the answers."""
+        if isinstance(message, events.CursorPosition):
+            with self._answer:
+                self._answered += 1
+                self._answer.notify_all()
+        super().process_message(message)
+
+    def disable_input(self) -> None:
+        """Read no more, once a terminal that answers has answered."""
+        with self._answer:
+            if self._answered and not self.exit_event.is_set():
+                self._answer.wait_for(lambda: self._answered >= self._asked, LAST_ANSWER_S)
+        super().disable_input()
 
     def run_input_thread(self) -> None:
         """Read keys until the program leaves the terminal, or the terminal has gone."""

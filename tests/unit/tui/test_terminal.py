@@ -194,6 +194,24 @@ def test_keys_that_come_at_once_go_where_the_ones_before_them_lead():
         tui.sees("> nodes")
 
 
+def test_an_answer_that_is_late_is_not_typed_into_the_shell():
+    with session("--demo") as tui:
+        tui.sees("> 5f02", "hub ok")
+        tui.answers = False
+        tui.press("j")
+        asked = tui.raw.count(ASK)
+        while tui.raw.count(ASK) == asked:
+            tui.pump()
+        tui.press("\x03")
+        while tui.pump(0.4) and "\x1b[?2004l" not in tui.raw:
+            pass
+        tui.pump(0.4)
+        assert "\x1b[?1049l" not in tui.raw
+        tui.press("\x1b[1;1R")
+        assert tui.ends() == 0
+        assert tui.raw.endswith("\x1b[?1049l\x1b[?25h\x1b[?1004l")
+
+
 def test_only_listed_sequences_reach_the_terminal():
     with session("--demo") as tui:
         tui.sees("hub ok")
