@@ -35,6 +35,7 @@ def work(policy, text):
 def _ready(policy):
     """What is made once is not counted."""
     validate.judge(policy, "ls | wc")
+    validate.judge(policy, "grep a /var/log/x")  # the patterns of the paths are made with the first
     shell.outline("ls $(id)")
 
 
