@@ -13,8 +13,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 
 import msgspec
@@ -23,7 +21,8 @@ import pytest
 from sentinel.agent import exec_main, handover
 from sentinel.agent import main as agent_main
 from sentinel.protocol import Finish
-from tests.hostile.cheat import ANSWER_S, HOST, battle
+from tests.hostile.cheat import ANSWER_S, battle
+from tests.hostile.door import Door
 
 # What the next word would be, counted from the order of the agent; `handover` has the list.
 SPENT_BY_EXEC = 1  # its answer, which the agent has not heard
@@ -31,44 +30,29 @@ SPENT_BY_BOTH = 2  # the agent's "go on" to that
 START_ON_RECORD = 4  # the agent's "go on" to the first command
 
 
-class Between(threading.Thread):
+class Between(Door):
     """Gives the agent a real sentinel-exec for each plan, and holds one word of their talk."""
 
     def __init__(self, folder):
-        super().__init__(daemon=True)
-        state = folder / "agent"
-        words = ["--state", state, "--roots", state / "roots", "--host", HOST]
-        self.words = [str(word) for word in (*words, "--config", state / "agent.toml")]
-        self.path = folder / "exec.sock"
+        super().__init__(folder)
         self.hold_at = None
         self.held, self.over = threading.Event(), threading.Event()
         self.child = None
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
 
-    def run(self):
-        while True:
-            try:
-                agent, _ = self._listener.accept()
-            except OSError:
-                return
-            with agent, self.executor() as ours, contextlib.suppress(EOFError, OSError):
-                self._talk(agent, ours)
+    def serve(self, agent):
+        with self.talking() as ours, contextlib.suppress(EOFError, OSError):
+            self._talk(agent, ours)
 
     def end(self):
         self.over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self.join()
-        self._listener.close()
+        super().end()
 
     @contextlib.contextmanager
-    def executor(self):
+    def talking(self):
         """Our end of the socket of a fresh sentinel-exec."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-P", "-m", "sentinel.agent.exec_main", *self.words]
-            self.child = child = subprocess.Popen(command, stdin=theirs)
+            self.child = child = self.executor(theirs)
         try:
             with ours:
                 yield ours
@@ -88,7 +72,7 @@ class Between(threading.Thread):
 
     def hand(self, bundle, report):
         """Hand a plan over as an agent that was taken over would; return what it is refused by."""
-        with self.executor() as ours:
+        with self.talking() as ours:
             ours.sendall(handover.frame(handover.Order(bundle=bundle, report=report)))
             peer = handover.Peer(ours)
             said = peer.receive(handover.Word).admission

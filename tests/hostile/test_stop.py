@@ -4,50 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
 
 import msgspec
 import pytest
 
 from sentinel.domain import Halt, Outcome
 from sentinel.protocol import Finish, Stop
-from tests.hostile.cheat import ANSWER_S, HOST, battle
+from tests.hostile.cheat import ANSWER_S, battle
+from tests.hostile.door import Door
 
 WATCH_MS = 3000
 
 
-class Socket(threading.Thread):
-    """A socket as systemd's: each connection becomes the standard input of a sentinel-exec."""
+class Socket(Door):
+    """Each connection becomes the standard input of a sentinel-exec."""
 
     def __init__(self, folder):
-        super().__init__(daemon=True)
-        state = folder / "agent"
-        words = ["--state", state, "--roots", state / "roots", "--host", HOST]
-        words += ["--config", state / "agent.toml"]
-        program = [sys.executable, "-P", "-m", "sentinel.agent.exec_main"]
-        self.command = [*program, *map(str, words)]
-        self.path = folder / "exec.sock"
+        super().__init__(folder)
         self.children = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.children.append(subprocess.Popen(self.command, stdin=connection))
+    def serve(self, connection):
+        self.children.append(self.executor(connection))
 
     def end(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self.join()
-        self._listener.close()
+        super().end()
         for child in self.children:
             child.wait(ANSWER_S)
 
