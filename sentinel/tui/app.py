@@ -14,7 +14,6 @@ from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.strip import Strip
 
 from sentinel import errors, human
 from sentinel.domain import Incident
@@ -170,7 +169,7 @@ class SentinelApp(App[None]):
 
     def on_page_drawn(self, message: Page.Drawn) -> None:
         """Say when what a screen shows now has really been drawn."""
-        if self._strips():
+        if any(page.laid_out for page in self._pages()[-1:]):
             self._drawn(message.callback)
         else:
             self.call_after_refresh(self._drawn, message.callback)
@@ -332,17 +331,13 @@ class SentinelApp(App[None]):
         self._frame_due = False
         self._send_frame()
 
-    def _strips(self) -> list[Strip]:
-        """Return the lines of the screen on top, if there is one and it is laid out."""
-        return next((page.strips() for page in self._pages()[-1:]), [])
-
     def _send_frame(self) -> None:
         driver = self._driver
         if driver is None or self._closed or self.is_headless or not self._pacer.may_send():
             return
-        strips = self._strips()
+        strips = next((page.strips() for page in self._pages()[-1:]), [])
         if not strips:
-            return
+            return  # there is no screen any more, or it is not laid out yet
         data = self._beside + self._shadow.update(strips, self.size.width)
         self._beside = ""
         if not data:

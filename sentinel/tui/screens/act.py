@@ -82,14 +82,6 @@ class ActPage(Page):
                 named = line(f"{human.short_id(each.id)} {each.host} {look.kind(each.kind)}  ")
                 yield from wrap(told, cells, tone, first=clip(named, cells // 2))
 
-    def action_scroll(self, rows: int) -> None:
-        """Read on."""
-        self._doc.action_step(rows)
-
-    def action_page(self, pages: int) -> None:
-        """Read on by a page."""
-        self._doc.action_page(pages)
-
     def on_entry_submitted(self, message: Entry.Submitted) -> None:
         """Do it, or say why not."""
         message.stop()
@@ -135,8 +127,5 @@ class ActPage(Page):
             self.say(told, bad=True)
             self.update_view()
             return
-        self.app.pop_screen()
-        below = self.app.screen
-        if isinstance(below, Page):
-            what = f"{len(self._done)} incidents" if several else "it"
-            below.say(f"{self._action.value}: the hub has recorded {what}")
+        what = f"{len(self._done)} incidents" if several else "it"
+        self.leave(f"{self._action.value}: the hub has recorded {what}")

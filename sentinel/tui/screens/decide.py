@@ -165,13 +165,13 @@ class DecidePage(Page):
             self.set_focus(self._reason if self._digest.has_focus else self._digest)
 
     def action_scroll(self, rows: int) -> None:
-        """Read on."""
-        self._doc.action_step(rows)
+        """Read on; at the end it may be decided."""
+        super().action_scroll(rows)
         self.update_view()
 
     def action_page(self, pages: int) -> None:
-        """Read on by a page."""
-        self._doc.action_page(pages)
+        """Read on by a page; at the end it may be decided."""
+        super().action_page(pages)
         self.update_view()
 
     def on_entry_changed(self, _: Entry.Changed) -> None:
@@ -240,12 +240,9 @@ class DecidePage(Page):
     def answered(self, message: Answered) -> None:
         """Leave, once the hub has taken the decision."""
         if message.request is self._sent:
-            self.app.pop_screen()
-            below = self.app.screen
-            if isinstance(below, Page):
-                said = "approved" if self._approving else "rejected"
-                mode = f", {self._mode.value}" if self._approving else ""
-                below.say(f"{said}{mode}: the hub has recorded it")
+            said = "approved" if self._approving else "rejected"
+            mode = f", {self._mode.value}" if self._approving else ""
+            self.leave(f"{said}{mode}: the hub has recorded it")
         else:
             self.update_view()
 

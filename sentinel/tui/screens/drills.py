@@ -37,6 +37,7 @@ class DrillsPage(Page):
         super().__init__(desk)
         self._found: dict[str, Result] = {}
         self._of: dict[str, Scenario] = {}  # incidents that are asked for, by id
+        self._scored: dict[str, int] = {}  # and at which revision they have been looked at
         self._asked_ms = 0
         self._doc = Browser(desk.paint, id="doc")
 
@@ -86,6 +87,7 @@ class DrillsPage(Page):
                 scenario = next(s for s in SCENARIOS if results.search(s) == message.request)
                 self._look_at(scenario, page)
             case Incident() as incident:
+                self._scored[incident.summary.id] = incident.summary.revision
                 result = results.result(self._of[incident.summary.id], incident)
                 if result is not None:
                     self._found[result.incident] = result
@@ -96,7 +98,8 @@ class DrillsPage(Page):
     def _look_at(self, scenario: Scenario, page: Summaries) -> None:
         for summary in page.summaries:
             self._of[summary.id] = scenario
-            self.ask(GetRequest(incident=summary.id))
+            if self._scored.get(summary.id, -1) < summary.revision:
+                self.ask(GetRequest(incident=summary.id))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to fire only what is a drill."""
@@ -162,14 +165,6 @@ class FirePage(Page):
         """Show what it means."""
         self._doc.show(render.asked(self._scenario, platform.node(), self._doc.room))
 
-    def action_scroll(self, rows: int) -> None:
-        """Read on."""
-        self._doc.action_step(rows)
-
-    def action_page(self, pages: int) -> None:
-        """Read on by a page."""
-        self._doc.action_page(pages)
-
     def on_entry_submitted(self, message: Entry.Submitted) -> None:
         """Fire it, or say why not."""
         message.stop()
@@ -184,7 +179,4 @@ class FirePage(Page):
             self.say(f"{error.what}: {error.hint}", bad=True)
             return
         self.desk.drills[of.name] = fired
-        self.app.pop_screen()
-        below = self.app.screen
-        if isinstance(below, Page):
-            below.say(f"{of.name} runs as pid {fired.pid} here, for {of.life_s} s at the most")
+        self.leave(f"{of.name} runs as pid {fired.pid} here, for {of.life_s} s at the most")

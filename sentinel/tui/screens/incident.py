@@ -9,7 +9,7 @@ from textual.widget import Widget
 from sentinel import human
 from sentinel.domain import Choice, Incident, Mode, State, Summary, Verdict
 from sentinel.lifecycle import OPEN, TRANSITIONS, Event
-from sentinel.protocol import Action, ListRequest
+from sentinel.protocol import Action
 from sentinel.protocol import Page as Summaries
 from sentinel.tui import decide, look
 from sentinel.tui.client import Answered
@@ -55,8 +55,7 @@ class IncidentPage(Page):
         self._doc = Browser(desk.paint, id="doc")
         self._offered: decide.Offer | None = None
         self._shown_running = False  # as it was shown last
-        self._similar: ListRequest | None = None  # what was asked for those like it
-        self._others: tuple[Summary, ...] = ()
+        self._others: Sequence[Summary] | None = None  # earlier ones, once they are asked for
 
     @property
     def incident(self) -> Incident | None:
@@ -89,7 +88,7 @@ class IncidentPage(Page):
             return []
         now_ms, cells = self.desk.clock(), WRITTEN_CELLS
         rows = [Row(of) for of in render.top(self.incident, now_ms, cells)]
-        rows += render.document(self.incident, now_ms, cells, self._others)
+        rows += render.document(self.incident, now_ms, cells, self._others or ())
         return [row.line for row in rows]
 
     def body(self) -> Iterable[Widget]:
@@ -107,20 +106,19 @@ class IncidentPage(Page):
         now_ms = self.desk.clock()
         top = render.top(incident, now_ms, self.size.width - 1)
         self._top.show([line(" ", *of) for of in top])
+        if self._others is None:
+            self._others = ()
+            self.ask(similar.request(incident.summary))
         self._doc.show(render.document(incident, now_ms, self._doc.room, self._others))
-        if self._similar is None:
-            self._similar = similar.request(incident.summary)
-            self.ask(self._similar)
         if self._shown_running is not render.running(incident):
             # What the plan does has just become, or stopped being, the first thing to see.
             self._shown_running = not self._shown_running
             self._doc.action_edge(-1)
 
     def answered(self, message: Answered) -> None:
-        """Show what came, those like it among that."""
+        """Take those that may be like it; the program shows what has come."""
         if isinstance(message.reply, Summaries):
             self._others = message.reply.summaries
-        self.update_view()
 
     def hint(self) -> str:
         """Return why there is no approve key where one would look for it, or where the plan is."""

@@ -194,12 +194,13 @@ class Page(Screen[None]):
         self.call_after_refresh(self.update_view)
 
     @property
-    def _laid_out(self) -> bool:
+    def laid_out(self) -> bool:
+        """Whether the widgets have their sizes: before that there is nothing to show."""
         return self.is_mounted and self._head.size.width == self.size.width
 
     def update_view(self) -> None:
         """Bring everything up to date; what did not change is not painted again."""
-        if not self._laid_out:
+        if not self.laid_out:
             return  # `on_resize` comes back
         desk, now_ms, cells = self.desk, self.desk.clock(), self.size.width
         snapshot = desk.snapshot
@@ -218,7 +219,7 @@ class Page(Screen[None]):
         They are as wide as the screen and lie one below the other. Textual's compositor finds out as much
         for every frame, and costs more than all the rest of it.
         """
-        if not self._laid_out:
+        if not self.laid_out:
             return []
         width, height = self.size
         lines = [Strip.blank(width)] * height
@@ -389,6 +390,23 @@ class Page(Screen[None]):
     def action_back(self) -> None:
         """Leave this screen."""
         self.app.pop_screen()
+
+    def leave(self, words: str) -> None:
+        """Leave this screen, and say on the one below what came of it."""
+        self.app.pop_screen()
+        below = self.app.screen
+        if isinstance(below, Page):
+            below.say(words)
+
+    def action_scroll(self, rows: int) -> None:
+        """Read on, while a line to type in has the cursor."""
+        if self.browser:
+            self.browser.action_step(rows)
+
+    def action_page(self, pages: int) -> None:
+        """Read on by a page."""
+        if self.browser:
+            self.browser.action_page(pages)
 
     def action_help(self) -> None:
         """Ask for the help."""

@@ -192,10 +192,7 @@ class RevisePage(Page):
         """Leave, once the hub has the new revision."""
         if message.request is not self._sent:
             return  # the incident was read again
-        self.app.pop_screen()
-        below = self.app.screen
-        if isinstance(below, Page):
-            below.say("revised: the hub judges the new plan")
+        self.leave("revised: the hub judges the new plan")
 
     def refused(self, message: Refused) -> None:
         """Say why; nothing has changed."""
