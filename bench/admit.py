@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel import canonical
+from sentinel import canonical, protocol
 from sentinel.agent import admit
 from sentinel.agent.store import Store
 from sentinel.policy import rules
@@ -46,7 +46,7 @@ def one(folder: Path) -> tuple[float, float]:
             canonical.encode(said),
             bundle.signatures,
             world.people.known,
-            signers.DECISION,
+            protocol.DECISION,
             gate.NOW,
         )
         verified = time.perf_counter()

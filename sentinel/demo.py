@@ -27,8 +27,9 @@ from typing import cast
 from sentinel import errors, process, protocol, rpc
 from sentinel.domain import Choice, Incident, Mode, Outcome, State
 from sentinel.drill import fire
-from sentinel.trust import identity, sshagent, throwaway
+from sentinel.trust import throwaway
 from sentinel.tui import decide
+from sentinel.tui.hand import Child
 
 SITE = "demo"
 HOST = "demo-host"
@@ -146,8 +147,8 @@ class Site:
 
     def client(self) -> rpc.OperatorsClient:
         """Return a client of the hub with the operator's identity."""
-        credentials = identity.load(self.operator, process.now_ms())
-        return rpc.operators(credentials, sshagent.Agent(str(self.agent_socket)))
+        child = Child(self.operator, str(self.agent_socket))
+        return rpc.operators(child.papers(), child)
 
     def stop(self) -> None:
         """End every process that was started: asked first, then killed."""

@@ -61,6 +61,9 @@ AGENT_MESSAGE_BYTES = 256 * 1024
 HUB_MESSAGE_BYTES = 1024 * 1024
 OPERATOR_MESSAGE_BYTES = 4 * 1024 * 1024
 
+# The namespaces of people's SSH signatures: one that was made for the one purpose does not do for another.
+LOGIN = "login@sentinel"
+DECISION = "decision@sentinel"
 # A decision is for now: terminal, hub and node know one longest life of a statement.
 DECISION_LIFE_MS = 15 * 60_000
 # How far clocks may differ: a statement from further in the future is not believed.

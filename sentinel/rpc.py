@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -21,7 +21,10 @@ import msgspec
 
 from sentinel import canonical, errors, protocol, wire
 from sentinel.domain import Signature, Value
-from sentinel.trust import identity, signers, x509
+
+if TYPE_CHECKING:
+    from sentinel.trust import x509
+    from sentinel.trust.hand import Papers
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -59,15 +62,17 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def channel(address: str, authority: bytes, pair: x509.Pair | None) -> grpc.aio.Channel:
+def channel(
+    address: str, authority: bytes, hub: str, pair: x509.Pair | Papers | None
+) -> grpc.aio.Channel:
     """Return a TLS channel to the hub at `address`; without a `pair` only enrolment will answer.
 
-    Who answers must be the hub of this CA's site, whatever its address: see `x509.hub_name`.
+    Who answers must be the `hub` of this CA's site (`x509.hub_name`), whatever its address.
     """
     credentials = grpc.ssl_channel_credentials(
         authority, pair.key if pair else None, pair.certificate if pair else None
     )
-    name = [("grpc.ssl_target_name_override", x509.hub_name(authority))]
+    name = [("grpc.ssl_target_name_override", hub)]
     return grpc.aio.secure_channel(address, credentials, options=[*CHANNEL_OPTIONS, *name])
 
 
@@ -115,43 +120,6 @@ def listen_unix(
         raise errors.PeerError(f"cannot listen on {path}: {path.parent} is not a directory")
     listen(target, f"unix:{path}", pair, authority)
     path.chmod(0o660)
-
-
-class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a person's program says it is: what its identity folder holds, and nothing from the hub."""
-
-    name: str
-    site: str
-    serial: str
-    authority: bytes  # the CA's certificate, PEM
-
-
-class Caller(Value, frozen=True, kw_only=True):
-    """Who TLS says is calling: the identity in the certificate and the certificate's serial."""
-
-    role: x509.Role
-    name: str
-    site: str
-    serial: str
-    expires_ms: int
-
-
-def caller(context: Context) -> Caller:
-    """Return who is calling, from the verified certificate's single URI; never from the common name.
-
-    Raises PeerError where there is no certificate of ours.
-    """
-    found = list(context.auth_context().get("x509_pem_cert", []))
-    if len(found) != 1:
-        raise errors.PeerError("no client certificate", hint="enrol with `sentinel-hub invite`")
-    leaf = x509.details(bytes(found[0]))
-    return Caller(
-        role=leaf.identity.role,
-        name=leaf.identity.name,
-        site=leaf.identity.site,
-        serial=leaf.serial,
-        expires_ms=leaf.not_after_ms,
-    )
 
 
 SESSION_KEY = "sentinel-session"  # of the metadata
@@ -204,10 +172,13 @@ def rejected(error: grpc.aio.AioRpcError, address: str) -> errors.SentinelError:
 
 
 class Hand(Protocol):
-    """What signs for a person: `sshagent.Agent`."""
+    """What signs for a person: `tui.hand.Child`."""
 
     def sign_with(self, fingerprints: Collection[str], data: bytes, namespace: str) -> str:
         """Return the armoured signature by one of the keys; it may wait for the person."""
+
+    def close(self) -> None:
+        """Sign no more: nobody waits for it."""
 
 
 class OperatorsClient:
@@ -218,7 +189,7 @@ class OperatorsClient:
     """
 
     def __init__(
-        self, connection: grpc.aio.Channel, address: str, person: Person, hand: Hand
+        self, connection: grpc.aio.Channel, address: str, person: Papers, hand: Hand
     ) -> None:
         """Speak over `connection` for `person`; `address` is only for messages to people."""
         self._channel = connection
@@ -266,7 +237,8 @@ class OperatorsClient:
         raise errors.PeerError(f"the hub at {self._address} closed the stream")
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and let the hand go."""
+        self._hand.close()
         await self._channel.close(None)
 
     async def _ask(
@@ -301,14 +273,14 @@ class OperatorsClient:
                 operator=self._person.name,
             )
         )
-        signature = await self._sign(challenge.keys, statement, signers.LOGIN)
+        signature = await self._sign(challenge.keys, statement, protocol.LOGIN)
         request = protocol.LoginRequest(statement=statement.decode(), signature=signature)
         return cast("protocol.Session", await self._ask(request, LOGIN_S, None))
 
     async def _signed(
         self, request: protocol.DecideRequest, session: protocol.Session
     ) -> protocol.DecideRequest:
-        signature = await self._sign(session.keys, request.statement.encode(), signers.DECISION)
+        signature = await self._sign(session.keys, request.statement.encode(), protocol.DECISION)
         return msgspec.structs.replace(request, signatures=(signature,))
 
     async def _sign(self, keys: tuple[str, ...], data: bytes, namespace: str) -> Signature:
@@ -317,18 +289,11 @@ class OperatorsClient:
         return Signature(signer=self._person.name, sshsig=sshsig)
 
 
-def operators(credentials: identity.Credentials, hand: Hand, address: str = "") -> OperatorsClient:
-    """Return a client for the person whose identity folder `credentials` are; `hand` signs."""
-    where = address or credentials.address.hub
-    leaf = credentials.details
-    person = Person(
-        name=leaf.identity.name,
-        site=leaf.identity.site,
-        serial=leaf.serial,
-        authority=credentials.authority,
-    )
-    connection = channel(where, credentials.authority, credentials.pair)
-    return OperatorsClient(connection, where, person, hand)
+def operators(papers: Papers, hand: Hand, address: str = "") -> OperatorsClient:
+    """Return a client for the person of `papers`, at the hub that they know or at `address`; `hand` signs."""
+    where = address or papers.address
+    connection = channel(where, papers.authority, papers.hub, papers)
+    return OperatorsClient(connection, where, papers, hand)
 
 
 async def _unheld(work: Callable[[], T]) -> T:
@@ -355,10 +320,10 @@ def _with(session: protocol.Session | None) -> tuple[tuple[str, str], ...]:
 
 
 async def enrol(
-    address: str, authority: bytes, request: protocol.JoinRequest
+    address: str, authority: bytes, hub: str, request: protocol.JoinRequest
 ) -> protocol.Certificate:
-    """Return the first certificate from the hub's enrolment door."""
-    async with channel(address, authority, None) as connection:
+    """Return the first certificate from the enrolment door of `hub` (`x509.hub_name`)."""
+    async with channel(address, authority, hub, None) as connection:
         call = connection.unary_unary(f"/{protocol.ENROL_SERVICE}/{protocol.JOIN_RPC}", None, None)
         try:
             data = await call(wire.encode(request), timeout=10)

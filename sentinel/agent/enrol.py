@@ -33,7 +33,9 @@ async def join(text: str, state: Path, roots: Path) -> Credentials:
     identity.check_roots(roots, invite)
     key = x509.new_key()
     request = protocol.JoinRequest(token=invite.token, csr=x509.request(key).decode())
-    answer = await rpc.enrol(invite.address.enrol, invite.ca.encode(), request)
+    answer = await rpc.enrol(
+        invite.address.enrol, invite.ca.encode(), x509.hub_name(invite.ca.encode()), request
+    )
     pair = x509.Pair(key=key, certificate=answer.certificate.encode())
     found = x509.check(pair, invite.ca.encode(), process.now_ms())
     if found.identity.name != invite.host or found.identity.role is not x509.Role.AGENT:
@@ -51,7 +53,9 @@ async def renew(state: Path, credentials: Credentials, address: str) -> None:
     key = x509.new_key()
     request = protocol.RenewRequest(csr=x509.request(key).decode())
     path = f"/{protocol.AGENT_SERVICE}/{protocol.RENEW_RPC}"
-    async with rpc.channel(address, credentials.authority, credentials.pair) as channel:
+    async with rpc.channel(
+        address, credentials.authority, credentials.hub, credentials.pair
+    ) as channel:
         call = channel.unary_unary(path, None, None)
         try:
             data = await call(wire.encode(request), timeout=10)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel import config, errors
+from sentinel import config, errors, protocol
 from sentinel.agent import admit, procfs
 from sentinel.agent.detect import comm_of
 from sentinel.agent.store import Store
@@ -71,12 +71,12 @@ def verifier(path: Path) -> admit.Verifier:
 
     def people(data: bytes, signed: tuple[Signature, ...], now_ms: int) -> frozenset[str]:
         known = file.now()
-        if not known.may(signers.DECISION):
+        if not known.may(protocol.DECISION):
             raise errors.ConfigError(
                 f"{path} names nobody who may decide, so nothing may run here",
-                hint=f'NAME namespaces="{signers.DECISION}" KEY-TYPE KEY, one line per key',
+                hint=f'NAME namespaces="{protocol.DECISION}" KEY-TYPE KEY, one line per key',
             )
-        return signers.people(data, signed, known, signers.DECISION, now_ms)
+        return signers.people(data, signed, known, protocol.DECISION, now_ms)
 
     return people
 

@@ -92,7 +92,9 @@ class Link:
         """Attach once and serve the stream until it ends, which is always by an error."""
         credentials = self._node.credentials()
         address = self._address or credentials.address.hub
-        async with rpc.channel(address, credentials.authority, credentials.pair) as channel:
+        async with rpc.channel(
+            address, credentials.authority, credentials.hub, credentials.pair
+        ) as channel:
             path = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
             stream: Stream[bytes, bytes] = channel.stream_stream(path, None, None)(None)
             try:

@@ -26,7 +26,7 @@ from msgspec import Meta
 from sentinel import config, errors, protocol
 from sentinel.config import Settings
 from sentinel.domain import HOST_PATTERN
-from sentinel.rpc import Caller
+from sentinel.hub.callers import Caller
 from sentinel.trust.x509 import Role
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sentinel import canonical, errors
+from sentinel import canonical, errors, protocol
 from sentinel.config import ApprovalSettings
 from sentinel.domain import (
     Bundle,
@@ -98,7 +98,7 @@ def _check_signed(request: DecideRequest, operator: str, rules: Rules, now_ms: i
         )
     data = request.statement.encode()
     try:
-        signers.person(data, signature, rules.signers, signers.DECISION, now_ms)
+        signers.person(data, signature, rules.signers, protocol.DECISION, now_ms)
     except errors.SignatureError as error:
         raise errors.OperatorError(f"{error.what} [{error.check}]", hint=error.hint) from None
     return signature

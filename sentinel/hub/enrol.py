@@ -19,7 +19,7 @@ import grpc
 from sentinel import config, errors, files, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import HOST_PATTERN
-from sentinel.hub import people
+from sentinel.hub import callers, people
 from sentinel.hub.access import permit
 from sentinel.trust import checkpoint, identity, signers, x509
 
@@ -188,7 +188,7 @@ class EnrolDoor:
     async def renew(self, data: bytes, context: rpc.Context) -> bytes:
         """Answer a renewal: same name, new key, new serial."""
         try:
-            caller = rpc.caller(context)
+            caller = callers.of(context)
             path = f"/{protocol.AGENT_SERVICE}/{protocol.RENEW_RPC}"
             # What another process has revoked a moment ago must not be good for a fresh serial.
             self._store.bus.publish(await self._store.revision())

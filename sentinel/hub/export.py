@@ -18,9 +18,9 @@ from sentinel import canonical, errors
 from sentinel.domain import Signature
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_record import DecisionPaper
+from sentinel.protocol import DECISION
 from sentinel.trust import checkpoint
 from sentinel.trust.checkpoint import EXPORT, Signer
-from sentinel.trust.signers import DECISION
 
 SUMS = "SHA256SUMS"
 

@@ -20,13 +20,13 @@ import msgspec
 from sentinel import errors, protocol, rpc, wire
 from sentinel.config import HubSettings
 from sentinel.domain import Host, Incident, Mode, Value
-from sentinel.hub import access, acts, approve, recall
+from sentinel.hub import access, acts, approve, callers, recall
+from sentinel.hub.callers import Caller
 from sentinel.hub.cases import in_time
 from sentinel.hub.persist import Store
 from sentinel.hub.reason.runbook import Runbook
 from sentinel.hub.sessions import Sessions, Who
 from sentinel.policy.approvals import needed
-from sentinel.rpc import Caller
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class OperatorDoor:
 
         async def serve(data: bytes, context: rpc.Context) -> bytes:
             try:
-                caller = rpc.caller(context)
+                caller = callers.of(context)
                 await permit(_path(name), caller)
                 request = wire.decode(request_type, data, limit=protocol.AGENT_MESSAGE_BYTES)
                 return wire.encode(answer(request, caller))
@@ -122,7 +122,7 @@ class OperatorDoor:
 
     async def _who(self, name: str, permit: Permit, context: rpc.Context) -> Who:
         """Return who calls the RPC `name`, if they may: their certificate, their session, their rank."""
-        caller = rpc.caller(context)
+        caller = callers.of(context)
         await permit(_path(name), caller)
         who = self._sessions.who(caller, rpc.session_token(context), self._clock())
         access.permit_person(_path(name), who.name, who.person)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sentinel import config, errors, files
+from sentinel import config, errors, files, protocol
 from sentinel.config import HubSettings
 from sentinel.hub import access
 from sentinel.hub.access import Operators, Rank
@@ -40,7 +40,7 @@ def sessions(settings: HubSettings, state: Path, authority: bytes) -> Sessions:
 
 def known(settings: HubSettings, state: Path) -> frozenset[str]:
     """Return who has a key to log in with."""
-    return signers.watched(signers_path(settings, state)).now().may(signers.LOGIN)
+    return signers.watched(signers_path(settings, state)).now().may(protocol.LOGIN)
 
 
 def add(settings: HubSettings, state: Path, name: str, key: str, rank: Rank) -> None:
@@ -54,7 +54,7 @@ def add(settings: HubSettings, state: Path, name: str, key: str, rank: Rank) -> 
         raise errors.ConfigError(
             "this is not one public key", hint="--key takes the .pub file that ssh-keygen made"
         )
-    line = f'{name} namespaces="{signers.LOGIN},{signers.DECISION}" {" ".join(words)}\n'
+    line = f'{name} namespaces="{protocol.LOGIN},{protocol.DECISION}" {" ".join(words)}\n'
     keys = _with(signers_path(settings, state), line)
     signers.parse(keys, str(signers_path(settings, state)))
     path = operators_path(settings, state)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 
-from sentinel import canonical, errors, merkle
+from sentinel import canonical, errors, merkle, protocol
 from sentinel.domain import (
     CommandResult,
     Outcome,
@@ -186,7 +186,7 @@ def _signed(
     for each in found:
         try:
             signer = signers.person(
-                paper.statement, each, known, signers.DECISION, statement.issued_ms
+                paper.statement, each, known, protocol.DECISION, statement.issued_ms
             )
         except errors.SignatureError as error:
             yield Step(same=False, text=f"{what}: {error.what} [{error.check}]")

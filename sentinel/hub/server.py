@@ -10,6 +10,7 @@ from sentinel import __version__, canonical, process, protocol, rpc
 from sentinel.config import HubSettings
 from sentinel.domain import Context, Plan, PlanJudgement
 from sentinel.hub import enrol, notary, operators, people
+from sentinel.hub.callers import Caller
 from sentinel.hub.notary import Notary
 from sentinel.hub.persist import Store
 from sentinel.hub.pipeline import Pipeline
@@ -115,7 +116,7 @@ class Hub:
             self._own = enrol.server_pair(self._settings, self._ca, now_ms)
         return self._own
 
-    async def _permit(self, path: str, caller: rpc.Caller) -> None:
+    async def _permit(self, path: str, caller: Caller) -> None:
         await operators.permit(self._store, self._settings.site, path, caller)
 
     async def _status(self, operator: str) -> protocol.HubStatus:

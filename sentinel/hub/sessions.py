@@ -16,8 +16,8 @@ import msgspec
 from sentinel import canonical, errors, protocol
 from sentinel.config import Watched
 from sentinel.hub.access import Operators, Person
+from sentinel.hub.callers import Caller
 from sentinel.protocol import LoginChallenge, LoginStatement
-from sentinel.rpc import Caller
 from sentinel.trust import signers
 from sentinel.trust.signers import Signers
 
@@ -90,7 +90,7 @@ class Sessions:
             challenge=challenge,
             site=self._site,
             serial=caller.serial,
-            keys=self.signers.keys_of(caller.name, signers.LOGIN, now_ms),
+            keys=self.signers.keys_of(caller.name, protocol.LOGIN, now_ms),
         )
 
     def login(
@@ -120,7 +120,7 @@ class Sessions:
                     f"the login is for another {what}: {errors.printable(said, 80)}",
                     hint="log in with the identity folder that this hub made for you",
                 )
-        signers.person(data, request.signature, self.signers, signers.LOGIN, now_ms)
+        signers.person(data, request.signature, self.signers, protocol.LOGIN, now_ms)
         person = self._person(caller.name, self._people.now())
         token = secrets.token_hex(16)
         until_ms = min(now_ms + self._life_ms, caller.expires_ms)
@@ -130,7 +130,7 @@ class Sessions:
             operator=caller.name,
             role=person.role.value,
             groups=person.groups,
-            keys=self.signers.keys_of(caller.name, signers.DECISION, now_ms),
+            keys=self.signers.keys_of(caller.name, protocol.DECISION, now_ms),
             expires_ms=until_ms,
         )
 
@@ -142,7 +142,7 @@ class Sessions:
             raise errors.LoginError(
                 f"{caller.name} is not logged in, or the session is over", hint="log in again"
             )
-        if caller.name not in self.signers.may(signers.LOGIN):
+        if caller.name not in self.signers.may(protocol.LOGIN):
             raise errors.LoginError(
                 f"{caller.name} has no key any more to log in with",
                 hint=f"{self._known.path} on the hub has to name one",

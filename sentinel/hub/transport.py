@@ -16,7 +16,7 @@ import msgspec
 
 from sentinel import errors, protocol, rpc, wire
 from sentinel.domain import Bundle, Host
-from sentinel.hub import access, approve, intake
+from sentinel.hub import access, approve, callers, intake
 from sentinel.hub.enrol import EnrolDoor
 from sentinel.hub.notary import Notary
 from sentinel.hub.persist import Store
@@ -106,7 +106,7 @@ class AgentDoor:
     async def attach(self, _: object, context: rpc.Context) -> None:
         """Serve one node's stream from Attach to its end."""
         try:
-            caller = rpc.caller(context)
+            caller = callers.of(context)
             path = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
             access.permit(path, caller, self._site.name, await self._store.revoked())
             first = await _hear(context)

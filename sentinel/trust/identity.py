@@ -75,6 +75,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     details: x509.Details
     address: HubAddress
 
+    @property
+    def hub(self) -> str:
+        """The name that the hub's certificate bears."""
+        return x509.hub_name(self.authority)
+
 
 def read_invite(text: str) -> Invite:
     """Return the invite in `text`; ConfigError names what is wrong with it."""

@@ -27,11 +27,9 @@ import msgspec
 from sentinel import config
 from sentinel.domain import Signature
 from sentinel.errors import ConfigError, SignatureError, printable
+from sentinel.protocol import DECISION, LOGIN
 from sentinel.trust import sshsig
 from sentinel.trust.sshsig import Key, Proof
-
-LOGIN = "login@sentinel"
-DECISION = "decision@sentinel"
 
 FILE_CHARS = 1 << 20
 NAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}"

@@ -26,7 +26,7 @@ from sentinel.tui.driver import Driver
 from sentinel.tui.line import EMPTY, line
 from sentinel.tui.look import Skin
 from sentinel.tui.output import ASK, Pacer, Shadow
-from sentinel.tui.port import Port
+from sentinel.tui.port import Connect
 from sentinel.tui.render.frame import Options
 from sentinel.tui.screens.help import help_page
 from sentinel.tui.screens.incidents import IncidentsPage
@@ -51,7 +51,7 @@ class SentinelApp(App[None]):
 
     def __init__(
         self,
-        connect: Callable[[], Port],
+        connect: Connect,
         clock: Callable[[], int],
         options: Options,
         setup: Setup | None = None,

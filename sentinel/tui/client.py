@@ -17,7 +17,7 @@ from textual.message import Message
 
 from sentinel import errors, protocol
 from sentinel.domain import Value
-from sentinel.tui.port import Port
+from sentinel.tui.port import Connect, Port
 from sentinel.tui.window import Window
 
 WAITING = 64  # requests that may wait
@@ -77,7 +77,7 @@ class Client:
 
     def __init__(
         self,
-        connect: Callable[[], Port],
+        connect: Connect,
         post: Callable[[Message], object],
         revision: Callable[[], int],
     ) -> None:
@@ -141,7 +141,7 @@ class Client:
         heard = False
         try:
             async with contextlib.AsyncExitStack() as stack:
-                port = self._connect()
+                port = await self._connect()
                 stack.push_async_callback(port.close)
                 since = await self._list(port)
                 self._port = port

@@ -13,7 +13,7 @@ from pathlib import Path
 from sentinel import errors, process
 from sentinel.tui import hangup, keys, reach
 from sentinel.tui.look import Skin
-from sentinel.tui.port import Port
+from sentinel.tui.port import Connect, Port
 from sentinel.tui.render.frame import Options
 from sentinel.tui.setup import KEYS_FILE, TuiSettings
 from sentinel.tui.setup import load as load_setup
@@ -131,7 +131,7 @@ def _environment() -> None:
     os.environ.pop("NO_COLOR", None)  # the skin sees to it, and --skin may say otherwise
 
 
-def _demo() -> tuple[Callable[[], Port], Callable[[], int]]:
+def _demo() -> tuple[Connect, Callable[[], int]]:
     """Return the recording as a hub, and a clock that starts when the recording does."""
     # Only the demo pays for its recording.
     from sentinel.tui.recorded import RecordedHub  # noqa: PLC0415
@@ -144,10 +144,14 @@ def _demo() -> tuple[Callable[[], Port], Callable[[], int]]:
         return recording.at_ms + process.now_ms() - begun_ms
 
     hub = RecordedHub(recording, clock)
-    return (lambda: hub), clock
+
+    async def connect() -> Port:
+        return hub
+
+    return connect, clock
 
 
-def _hub(folder: Path, address: str | None) -> tuple[Callable[[], Port], Callable[[], int]]:
+def _hub(folder: Path, address: str | None) -> tuple[Connect, Callable[[], int]]:
     return reach.connector(folder, address), process.now_ms
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeAlias
 
 from sentinel.domain import Value
 from sentinel.protocol import Update
@@ -20,3 +20,6 @@ class Port(Protocol):
 
     async def close(self) -> None:
         """Let the connection go."""
+
+
+Connect: TypeAlias = Callable[[], Awaitable[Port]]  # makes a new connection

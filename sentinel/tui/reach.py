@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentinel import process
+from sentinel.tui.hand import Child
 
 if TYPE_CHECKING:
     from sentinel import rpc
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connector(folder: Path, address: str | None) -> Callable[[], rpc.OperatorsClient]:
+def connector(folder: Path, address: str | None) -> Callable[[], Awaitable[rpc.OperatorsClient]]:
     """Return how to reach the hub that the identity in `folder` belongs to.
 
     The folder is read at every connection, so that a renewed certificate is used without a restart;
@@ -54,27 +55,28 @@ def connector(folder: Path, address: str | None) -> Callable[[], rpc.OperatorsCl
     if address is not None and address.startswith(SSH):
         address = _through_ssh(folder, address.removeprefix(SSH))
 
-    def connect() -> rpc.OperatorsClient:
-        # gRPC and the certificates cost 0.15 s: the terminal's first frame does not wait for them.
+    async def connect() -> rpc.OperatorsClient:
+        hand = Child(folder, os.environ.get("SSH_AUTH_SOCK", ""))
+        reading = asyncio.create_task(asyncio.to_thread(hand.papers))
+        await asyncio.sleep(0)
+        # gRPC costs 0.1 s, in which the child reads. The terminal's first frame does not wait for it.
         from sentinel import rpc  # noqa: PLC0415
-        from sentinel.trust import identity, sshagent  # noqa: PLC0415
 
-        credentials = identity.load(folder, process.now_ms())
-        hand = sshagent.Agent(os.environ.get("SSH_AUTH_SOCK", ""))
-        return rpc.operators(credentials, hand, address or "")
+        return rpc.operators(await reading, hand, address or "")
 
     if not os.path.isfile(folder / "identity.pem"):  # Path.is_file() raises where it may not look
-        connect()  # raises, with what to do about it
+        Child(folder, "").papers()  # raises, with what to do about it
     return connect
 
 
 def _through_ssh(folder: Path, place: str) -> str:
     """Return the address at which ssh to `place` leads to the hub; PeerError where it does not."""
     # Whoever does not come through ssh does not pay for it.
-    from sentinel.trust import identity  # noqa: PLC0415
     from sentinel.tui import tunnel  # noqa: PLC0415
 
-    authority = identity.load(folder, process.now_ms()).authority
+    hand = Child(folder, "")
+    papers = hand.papers()
+    hand.close()
     way = tunnel.Tunnel(place)
-    way.start(authority)
+    way.start(papers.authority, papers.hub)
     return way.address

@@ -26,7 +26,6 @@ import time
 from pathlib import Path
 
 from sentinel import errors
-from sentinel.trust import x509
 
 SOCKET = "/run/sentinel/operators.sock"
 START_S = 120.0  # a person may have to touch a token, or to answer ssh
@@ -87,8 +86,8 @@ class Tunnel:
         """Where gRPC connects to."""
         return f"unix:{self._here}"
 
-    def start(self, authority: bytes) -> None:
-        """Open the way, see that the hub of the CA in `authority` is at its end, and keep it open.
+    def start(self, authority: bytes, hub: str) -> None:
+        """Open the way, see that the `hub` of the CA in `authority` is at its end, and keep it open.
 
         Raises PeerError, with ssh's own words where it has any.
         """
@@ -102,7 +101,7 @@ class Tunnel:
             with socket.socket(socket.AF_UNIX) as plain:
                 plain.settimeout(HANDSHAKE_S)
                 plain.connect(str(self._here))
-                context.wrap_socket(plain, server_hostname=x509.hub_name(authority)).close()
+                context.wrap_socket(plain, server_hostname=hub).close()
         except OSError as error:
             reason = self._said() or getattr(error, "verify_message", "") or str(error)
             self.close()

@@ -13,8 +13,8 @@ import pytest
 
 from sentinel.domain import Signature
 from sentinel.errors import ConfigError, SignatureError
+from sentinel.protocol import DECISION, LOGIN
 from sentinel.trust import signers, sshsig
-from sentinel.trust.signers import DECISION, LOGIN
 from sentinel.trust.sshsig import Kind, Reader, string
 from tests.unit.trust.keys import SoftKey
 

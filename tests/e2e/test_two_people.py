@@ -9,8 +9,8 @@ import pytest
 
 from sentinel import demo, errors, process, protocol, rpc
 from sentinel.domain import Choice, Mode, State
-from sentinel.trust import identity, sshagent
 from sentinel.tui import decide
+from sentinel.tui.hand import Child
 from tests.e2e.place import Place
 
 END_S = 40
@@ -43,7 +43,8 @@ def client_of(place, name):
         if name == demo.OPERATOR
         else (place.site.folder / name, place.site.folder / f"{name}.agent")
     )
-    return rpc.operators(identity.load(folder, process.now_ms()), sshagent.Agent(str(socket)))
+    child = Child(folder, str(socket))
+    return rpc.operators(child.papers(), child)
 
 
 async def until(client, wanted):

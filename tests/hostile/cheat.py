@@ -37,7 +37,7 @@ from sentinel.domain import (
 from sentinel.errors import SignatureError
 from sentinel.policy import rules
 from sentinel.protocol import HubMessage
-from sentinel.trust import checkpoint, identity, signers, x509
+from sentinel.trust import checkpoint, identity, x509
 from sentinel.trust.sshsig import Kind
 from tests.unit.agent.gate import Log
 from tests.unit.trust.keys import SoftKey
@@ -82,7 +82,9 @@ clear_for = "1h"
 # Alice and Bob may decide. Tok's key is on a token; Vic may log in, and decide nothing.
 PEOPLE = {"alice": SoftKey(), "bob": SoftKey(Kind.ECDSA), "tok": SoftKey(Kind.SK_ED25519)}
 VIC = SoftKey()
-SIGNERS = "".join(key.line(name) for name, key in PEOPLE.items()) + VIC.line("vic", [signers.LOGIN])
+SIGNERS = "".join(key.line(name) for name, key in PEOPLE.items()) + VIC.line(
+    "vic", [protocol.LOGIN]
+)
 
 
 class HubLog(Log):
@@ -316,7 +318,7 @@ class Battle:
         )
         return msgspec.structs.replace(made, **fields)
 
-    def sign(self, text, *names, namespace=signers.DECISION, **token):
+    def sign(self, text, *names, namespace=protocol.DECISION, **token):
         return tuple(
             Signature(signer=name, sshsig=PEOPLE[name].sign(text.encode(), namespace, **token))
             for name in names

@@ -10,7 +10,7 @@ import pytest
 
 from sentinel import canonical, process
 from sentinel.domain import Choice, Mode, Outcome, Process, Signature
-from sentinel.trust.signers import LOGIN
+from sentinel.protocol import LOGIN
 from tests.hostile.cheat import VIC, HubLog, battle
 from tests.unit.trust.keys import SoftKey
 

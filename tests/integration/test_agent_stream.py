@@ -35,8 +35,9 @@ from sentinel.protocol import (
     Letter,
     Stopped,
 )
-from sentinel.trust import checkpoint, identity, sshagent, x509
+from sentinel.trust import checkpoint, identity, x509
 from sentinel.tui import decide
+from sentinel.tui.hand import Child
 
 ATTACH = f"/{protocol.AGENT_SERVICE}/{protocol.ATTACH_RPC}"
 POLICY = "sha256:" + "0" * 64
@@ -73,7 +74,7 @@ class Stream:
 
     async def __aenter__(self):
         where = self.credentials
-        self.channel = rpc.channel(where.address.hub, where.authority, where.pair)
+        self.channel = rpc.channel(where.address.hub, where.authority, where.hub, where.pair)
         self.stream = self.channel.stream_stream(ATTACH, None, None)(None)
         return self
 
@@ -275,7 +276,7 @@ async def test_a_certificate_of_another_ca_gets_no_connection(site, tmp_path):
     key = x509.new_key()
     leaf = x509.issue(other, x509.request(key), who, now_ms)
     forged = x509.Pair(key=key, certificate=leaf)
-    channel = rpc.channel(credentials.address.hub, credentials.authority, forged)
+    channel = rpc.channel(credentials.address.hub, credentials.authority, credentials.hub, forged)
     stream = channel.stream_stream(ATTACH, None, None)(None)
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await stream.read()
@@ -289,9 +290,8 @@ async def test_a_stolen_agent_certificate_cannot_pose_as_the_hub(site, unused_po
     rpc.listen(server, f"localhost:{unused_port}", lambda: stolen.pair, stolen.authority)
     await server.start()
     try:
-        victim = identity.load(site.operator, process.now_ms())
-        hand = sshagent.Agent(str(site.agent_socket))
-        client = rpc.operators(victim, hand, f"localhost:{unused_port}")
+        hand = Child(site.operator, str(site.agent_socket))
+        client = rpc.operators(hand.papers(), hand, f"localhost:{unused_port}")
         with pytest.raises(errors.PeerError):
             await client.call(protocol.StatusRequest(), timeout_s=5)
         await client.close()

@@ -15,7 +15,8 @@ from sentinel import errors, process, protocol, rpc, wire
 from sentinel.demo import OPERATOR, Site
 from sentinel.domain import Command
 from sentinel.protocol import Action, ActRequest, DecideRequest, ReviseRequest
-from sentinel.trust import identity, sshagent, throwaway
+from sentinel.trust import identity, throwaway
+from sentinel.tui.hand import Child
 
 PEOPLE = {"vera": "viewer", "ann": "approver", "lea": "lead"}
 
@@ -33,8 +34,8 @@ def site(tmp_path_factory):
 def client_of(site, name, socket=None):
     folder = site.operator if name == OPERATOR else site.folder / name
     agent = site.agent_socket if name == OPERATOR else site.folder / f"{name}.agent"
-    credentials = identity.load(folder, process.now_ms())
-    return rpc.operators(credentials, sshagent.Agent(str(agent if socket is None else socket)))
+    child = Child(folder, str(agent if socket is None else socket))
+    return rpc.operators(child.papers(), child)
 
 
 async def refused(client, request, error):
@@ -83,7 +84,9 @@ async def bare(site, name, metadata):
     """Call an RPC with a certificate and nothing else; return the status code and the hint."""
     credentials = identity.load(site.operator, process.now_ms())
     where = credentials.address.hub
-    async with rpc.channel(where, credentials.authority, credentials.pair) as channel:
+    async with rpc.channel(
+        where, credentials.authority, credentials.hub, credentials.pair
+    ) as channel:
         path = f"/{protocol.OPERATORS_SERVICE}/{name}"
         kind = channel.unary_stream if protocol.OPERATORS[name][2] else channel.unary_unary
         call = kind(path, None, None)(wire.encode(REQUESTS[name]), metadata=metadata, timeout=10)

@@ -10,8 +10,9 @@ import pytest
 
 from sentinel import errors, protocol, rpc
 from sentinel.hub import access
-from sentinel.rpc import Caller
+from sentinel.hub.callers import Caller
 from sentinel.trust import x509
+from sentinel.trust.hand import Papers
 from sentinel.trust.x509 import Role
 
 
@@ -118,9 +119,20 @@ class Waiting:
         return "signed"
 
 
+PAPERS = Papers(
+    name="alice",
+    site="prod",
+    serial="ab",
+    key=b"",
+    certificate=b"",
+    authority=b"",
+    hub="hub.prod.sentinel",
+    address="hub:1",
+)
+
+
 def client_of(hand):
-    person = rpc.Person(name="alice", site="prod", serial="ab", authority=b"")
-    return rpc.OperatorsClient(None, "hub:1", person, hand)
+    return rpc.OperatorsClient(None, "hub:1", PAPERS, hand)
 
 
 def test_a_person_may_leave_while_their_token_waits_to_be_touched():

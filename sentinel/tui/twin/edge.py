@@ -29,7 +29,7 @@ def run(run: Run, args: argparse.Namespace) -> int:
     connect = reach.connector(args.identity, args.hub)
 
     async def work() -> int:
-        client = connect()
+        client = await connect()
         try:
             return await run(args, client)
         finally:

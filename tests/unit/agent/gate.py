@@ -8,7 +8,7 @@ import uuid
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from sentinel import canonical, merkle
+from sentinel import canonical, merkle, protocol
 from sentinel.agent import admit
 from sentinel.config import ApprovalSettings
 from sentinel.domain import (
@@ -169,7 +169,7 @@ class People:
         self.keys = {name: SoftKey() for name in names}
         self.known = signers.parse("".join(key.line(name) for name, key in self.keys.items()))
 
-    def sign(self, text, *names, namespace=signers.DECISION):
+    def sign(self, text, *names, namespace=protocol.DECISION):
         return tuple(
             Signature(
                 signer=name,
@@ -179,7 +179,7 @@ class People:
         )
 
     def verify(self, data, signatures, now_ms):
-        return signers.people(data, signatures, self.known, signers.DECISION, now_ms)
+        return signers.people(data, signatures, self.known, protocol.DECISION, now_ms)
 
 
 class Log:

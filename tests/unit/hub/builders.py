@@ -7,7 +7,7 @@ import uuid
 
 import msgspec
 
-from sentinel import canonical
+from sentinel import canonical, protocol
 from sentinel.config import ApprovalSettings, HubSettings
 from sentinel.domain import (
     Admission,
@@ -231,7 +231,7 @@ SIGNERS = signers.parse("".join(key.line(name) for name, key in KEYS.items()))
 RULES = approve.Rules(hub_mode=Mode.LIVE, signers=SIGNERS, approvals=ApprovalSettings())
 
 
-def signed(text, operator="alice", namespace=signers.DECISION):
+def signed(text, operator="alice", namespace=protocol.DECISION):
     return Signature(signer=operator, sshsig=KEYS[operator].sign(text.encode(), namespace))
 
 

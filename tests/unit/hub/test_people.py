@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel import protocol
 from sentinel.config import HubSettings
 from sentinel.errors import ConfigError
 from sentinel.hub import access, people
@@ -24,7 +25,7 @@ def test_a_person_gets_a_key_and_a_rank(tmp_path):
     add(tmp_path, "bob", BOB, Rank.LEAD)
     assert people.known(HUB, tmp_path) == {"alice", "bob"}
     known = signers.load(tmp_path / "allowed_signers")
-    assert known.may(signers.DECISION) == {"alice", "bob"}
+    assert known.may(protocol.DECISION) == {"alice", "bob"}
     assert known.by_key[ALICE.blob].comment == "a comment"
     found = access.load(tmp_path / "operators.toml").people
     assert {name: person.role for name, person in found.items()} == {

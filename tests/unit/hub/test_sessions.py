@@ -9,11 +9,10 @@ from sentinel import canonical, config, errors
 from sentinel.domain import Signature
 from sentinel.hub import access, sessions
 from sentinel.hub.access import Operators
+from sentinel.hub.callers import Caller
 from sentinel.hub.sessions import Sessions
-from sentinel.protocol import LoginRequest, LoginStatement
-from sentinel.rpc import Caller
+from sentinel.protocol import DECISION, LOGIN, LoginRequest, LoginStatement
 from sentinel.trust import signers
-from sentinel.trust.signers import DECISION, LOGIN
 from sentinel.trust.sshsig import Kind
 from sentinel.trust.x509 import Role
 from tests.unit.trust.keys import SoftKey

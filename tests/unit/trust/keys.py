@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from sentinel.trust import signers, sshsig
+from sentinel import protocol
+from sentinel.trust import sshsig
 from sentinel.trust.sshsig import Kind, string
 
 
@@ -43,7 +44,7 @@ class SoftKey:
         """Type and key, as in a .pub file."""
         return f"{self.kind.value} {base64.b64encode(self.blob).decode()}"
 
-    def line(self, name, namespaces=(signers.LOGIN, signers.DECISION), more="", comment="test"):
+    def line(self, name, namespaces=(protocol.LOGIN, protocol.DECISION), more="", comment="test"):
         options = f'namespaces="{",".join(namespaces)}"' + (f",{more}" if more else "")
         return f"{name} {options} {self.public} {comment}\n"
 
@@ -61,7 +62,7 @@ class SoftKey:
             made = mpint(r) + mpint(s)
         return string(self.kind.value.encode()) + string(made) + tail
 
-    def sign(self, data, namespace=signers.DECISION, **token):
+    def sign(self, data, namespace=protocol.DECISION, **token):
         """Return the armoured signature over `data`."""
         return sshsig.wrap(self.blob, namespace, self.raw(sshsig.to_sign(data, namespace), **token))
 

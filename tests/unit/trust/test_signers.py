@@ -6,8 +6,8 @@ import pytest
 
 from sentinel.domain import Signature
 from sentinel.errors import ConfigError, SignatureError
+from sentinel.protocol import DECISION, LOGIN
 from sentinel.trust import signers
-from sentinel.trust.signers import DECISION, LOGIN
 from sentinel.trust.sshsig import Kind
 from tests.unit.trust.keys import SoftKey
 

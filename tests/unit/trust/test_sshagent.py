@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from sentinel.errors import OperatorError, SignatureError
+from sentinel.protocol import DECISION
 from sentinel.trust import sshagent, sshsig, throwaway
-from sentinel.trust.signers import DECISION
 from sentinel.trust.sshagent import Agent
 from sentinel.trust.sshsig import Kind, string
 from tests.unit.trust.keys import SoftKey

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.errors import SignatureError
+from sentinel.protocol import DECISION
 from sentinel.trust import sshsig
-from sentinel.trust.signers import DECISION
 from sentinel.trust.sshsig import HEADER, Kind, string
 from tests.unit.trust.keys import SoftKey, fields, mpint
 

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from sentinel.domain import Incident, State
 from sentinel.tui.app import SentinelApp
 from sentinel.tui.look import Skin
-from sentinel.tui.port import Port
+from sentinel.tui.port import Connect, Port
 from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.recording import Recording, load
 from sentinel.tui.render.frame import Options
@@ -52,6 +52,15 @@ def hub(recording, clock) -> RecordedHub:
     return RecordedHub(recording, clock, alone=False)
 
 
+def connecting(port: Port) -> Connect:
+    """Return what connects to `port`."""
+
+    async def connect() -> Port:
+        return port
+
+    return connect
+
+
 @pytest.fixture
 def build(hub, clock) -> Callable[..., SentinelApp]:
     """Return what makes an app: `build(read_only=True, port=...)`."""
@@ -59,7 +68,7 @@ def build(hub, clock) -> Callable[..., SentinelApp]:
     def make(
         *, port: Port | None = None, setup: Setup | None = None, **options: bool | Skin
     ) -> SentinelApp:
-        return SentinelApp(lambda: port or hub, clock, Options(**options), setup)
+        return SentinelApp(connecting(port or hub), clock, Options(**options), setup)
 
     return make
 

@@ -12,6 +12,7 @@ from sentinel import errors, protocol
 from sentinel.domain import Value
 from sentinel.tui import client as module
 from sentinel.tui.client import Answered, Client, Listed, Lost, Refused, Unusable, Updated
+from tests.unit.tui.conftest import connecting
 
 
 class Away:
@@ -80,7 +81,7 @@ async def following(port, *, revision=lambda: 0):
             await arrived.wait_for(lambda: sum(isinstance(m, kind) for m in posted) >= count)
         return [m for m in posted if isinstance(m, kind)]
 
-    client = Client(lambda: port, post, revision)
+    client = Client(connecting(port), post, revision)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(client.run())
         yield client, wait_for
@@ -187,7 +188,7 @@ async def test_a_token_that_waits_for_its_touch_is_no_silence_of_the_hub(
 
 async def test_requests_do_not_pile_up_for_ever(hub):
     posted = []
-    client = Client(lambda: hub, posted.append, lambda: 0)
+    client = Client(connecting(hub), posted.append, lambda: 0)
     for _ in range(module.WAITING + 1):
         client.ask(protocol.AgentsRequest())
     assert [type(m) for m in posted] == [Refused]

@@ -1,0 +1,95 @@
+"""The person's hand at arm's length: `trust.hand` in a child process, started when it is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import msgspec
+
+from sentinel import errors
+from sentinel.trust.hand import Failed, Papers, Read, Sign, Signed
+
+_COMMAND = (sys.executable, "-P", "-m", "sentinel.trust.hand")
+
+
+class Child:
+    """The hand of one person. What it is asked blocks."""
+
+    def __init__(self, folder: Path, socket: str) -> None:
+        """Be the person whose identity is in `folder` and whose ssh-agent is behind `socket`."""
+        self._folder = folder
+        self._socket = socket
+        self._turn = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def papers(self) -> Papers:
+        """Return who the person is; ConfigError or PeerError where that cannot be used.
+
+        The child stays: a login comes next.
+        """
+        answer = self._ask(Read(folder=str(self._folder)))
+        assert isinstance(answer, Papers)
+        return answer
+
+    def sign_with(self, fingerprints: Collection[str], data: bytes, namespace: str) -> str:
+        """Return the signature by one of the keys, and let the child go. Raises as `sshagent.Agent`."""
+        keys = tuple(fingerprints)
+        try:
+            answer = self._ask(Sign(socket=self._socket, keys=keys, data=data, namespace=namespace))
+        finally:
+            self.close()
+        assert isinstance(answer, Signed)
+        return answer.armoured
+
+    def close(self) -> None:
+        """Let the child go, whatever it is doing."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                with contextlib.suppress(OSError):  # what it had not read yet is lost
+                    if pipe:
+                        pipe.close()
+
+    def _ask(self, request: Read | Sign) -> Papers | Signed:
+        with self._turn:
+            child = self._child = self._child or _started()
+            assert child.stdin is not None
+            assert child.stdout is not None
+            with contextlib.suppress(OSError):  # it has ended: then it says nothing
+                child.stdin.write(msgspec.json.encode(request) + b"\n")
+                child.stdin.flush()
+            line = child.stdout.readline()
+        if not line:
+            self.close()
+            raise errors.NodeError(
+                "the program that reads your identity and signs has ended",
+                hint=f"run it by hand to see why: {' '.join(_COMMAND)}",
+            )
+        answer = msgspec.json.decode(line, type=Papers | Signed | Failed)
+        if isinstance(answer, Failed):
+            self.close()
+            raise _error(answer)
+        return answer
+
+
+def _started() -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603
+            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise errors.NodeError(f"cannot start {sys.executable}: {error.strerror}") from None
+
+
+def _error(failed: Failed) -> errors.SentinelError:
+    if failed.check:
+        return errors.SignatureError(failed.what, check=failed.check, hint=failed.hint)
+    kind: Callable[..., errors.SentinelError] = getattr(errors, failed.kind)
+    return kind(failed.what, hint=failed.hint)
