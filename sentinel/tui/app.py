@@ -11,8 +11,10 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from textual import events
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual.app import App
 from textual.binding import BindingType
+from textual.message import Message
 from textual.screen import Screen
 
 from sentinel import errors, human
@@ -30,7 +32,7 @@ from sentinel.tui.port import Connect
 from sentinel.tui.render.frame import Options
 from sentinel.tui.screens.help import help_page
 from sentinel.tui.screens.incidents import IncidentsPage
-from sentinel.tui.screens.page import Page
+from sentinel.tui.screens.page import TICK_S, Page
 from sentinel.tui.setup import Setup
 from sentinel.tui.store import Store
 from sentinel.tui.trail import Place, Trail, Visit
@@ -38,7 +40,7 @@ from sentinel.tui.turns import Turns
 from sentinel.tui.widgets import bindings
 
 FLUSH_S = 0.05  # a burst of updates is painted once
-TICK_S = 1.0  # ages and the hub's silence
+APART_S = 0.3  # between two paints of what changes by itself; what a person asked for does not wait
 
 
 class SentinelApp(App[None]):
@@ -62,12 +64,13 @@ class SentinelApp(App[None]):
         self.animation_level = "none"
         self._store = Store()
         self._clock = clock
-        self._client = Client(connect, self.post_message, lambda: self._store.revision)
+        self._client = Client(connect, self._hear, lambda: self._store.revision)
         self.desk = Desk(self._store, self._client.ask, clock, options, setup or Setup())
         self._bindings = bindings.put(self._bindings, [commands.APP], self.desk.setup.keys)
         self._trail = Trail()
         self.failure: errors.ConfigError | None = None  # why the program ended by itself
-        self._flushing = False
+        self._ticking: asyncio.TimerHandle | None = None
+        self._ticked_s = -APART_S
         self._frame_due = False
         self._following = False
         self._turns = Turns(self, super().on_event, lambda: self.focused or self.screen)
@@ -93,7 +96,9 @@ class SentinelApp(App[None]):
             self._follow()
         else:
             self.desk.paint.due = self._frame_soon
-        self.set_interval(TICK_S, self._tick)
+        if isinstance(self._driver, Driver):
+            self._driver.hear_answers(self._answered)
+        self._tick_in(FLUSH_S)
         self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -107,14 +112,17 @@ class SentinelApp(App[None]):
 
     # ---- what the hub says
 
+    def _hear(self, message: Message) -> None:
+        """Take what the client has: an update at once, the rest by Textual's queue."""
+        if isinstance(message, Updated):
+            self._store.updated(message.update, self._clock())
+            self._flush_soon(APART_S)
+        else:
+            self.post_message(message)
+
     def on_listed(self, message: Listed) -> None:
         """Take the head of the hub's list."""
         self._store.paged(message.request, message.page)
-        self._flush_soon()
-
-    def on_updated(self, message: Updated) -> None:
-        """Take one update."""
-        self._store.updated(message.update, self._clock())
         self._flush_soon()
 
     def on_lost(self, message: Lost) -> None:
@@ -152,20 +160,32 @@ class SentinelApp(App[None]):
 
     # ---- repaints
 
-    def _flush_soon(self) -> None:
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_later(FLUSH_S, self._flushed)
+    def _flush_soon(self, apart_s: float = 0) -> None:
+        """Show what is known in a moment, and so long after it was done last."""
+        self._tick_in(max(FLUSH_S, self._ticked_s + apart_s - self._now_s()))
 
-    def _flushed(self) -> None:
-        self._flushing = False
-        self._tick()
+    def _tick_in(self, rest_s: float) -> None:
+        """Look at what is shown in `rest_s`, or when that is due already."""
+        loop, known = asyncio.get_running_loop(), self._ticking
+        if known is None or known.when() > loop.time() + rest_s:
+            if known is not None:
+                known.cancel()
+            self._ticking = loop.call_later(rest_s, self._on_time)
+
+    def _on_time(self) -> None:
+        self._ticking = None
+        try:
+            self._tick()
+        except Exception as error:  # noqa: BLE001  (as Textual has it for its own timers)
+            self._handle_exception(error)
 
     def _tick(self) -> None:
+        self._ticked_s = self._now_s()
         # A timer or an answer may still arrive while the program ends and has no screen any more.
         for page in self._pages()[-1:]:
             page.update_view()
             self._ask_again()
+            self._tick_in(TICK_S if self._pacer.waiting else page.lasts_s())
 
     def on_page_drawn(self, message: Page.Drawn) -> None:
         """Say when what a screen shows now has really been drawn."""
@@ -343,9 +363,9 @@ class SentinelApp(App[None]):
         if not data:
             self._pacer.nothing_due()
             return
-        self._begin_update()
-        driver.write(data + ASK)
-        self._end_update()
+        # One piece: the thread that writes wakes for each.
+        begin, end = (SYNC_START, SYNC_END) if self._sync_available else ("", "")
+        driver.write(f"{begin}{data}{ASK}{end}")
         driver.flush()
         self._pacer.sent(self._now_s())
         if not self._following and any(strip.text.strip() for strip in strips):
@@ -361,7 +381,7 @@ class SentinelApp(App[None]):
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
 
-    def on_cursor_position(self, _: events.CursorPosition) -> None:
+    def _answered(self) -> None:
         """Take the terminal's answer: the last frame is on the screen."""
         if self._pacer.answered():
             self._send_frame()

@@ -7,10 +7,12 @@ reads an ended terminal over and over; and a byte that is not UTF-8 ends the pro
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import select
 import threading
 from codecs import getincrementaldecoder
+from collections.abc import Callable
 
 from textual import events
 from textual.app import App
@@ -60,19 +62,31 @@ class Driver(LinuxDriver):
         self._wake = self.exit_event = Wake()
         self._asked = self._answered = 0
         self._answer = threading.Condition()
+        self._hear: Callable[[], object] = lambda: None
+        self._context = contextvars.copy_context()
 
     def write(self, data: str) -> None:
         """Send `data`, and count the questions in it."""
         self._asked += data.count(ASK)
         super().write(data)
 
+    def hear_answers(self, hear: Callable[[], object]) -> None:
+        """Have `hear` called for every answer, in the program's loop and the caller's context."""
+        self._hear, self._context = hear, contextvars.copy_context()
+
     def process_message(self, message: Message) -> None:
-        """Hand a key on, and count the answers."""
-        if isinstance(message, events.CursorPosition):
-            with self._answer:
-                self._answered += 1
-                self._answer.notify_all()
-        super().process_message(message)
+        """Hand a key on; an answer goes by itself, for every frame has one."""
+        if not isinstance(message, events.CursorPosition):
+            super().process_message(message)
+            return
+        with self._answer:
+            self._answered += 1
+            self._answer.notify_all()
+        self._loop.call_soon_threadsafe(self._hear, context=self._context)
+
+    def send_message(self, message: Message) -> None:
+        """Put a message into the program's queue, without a task and a future for each."""
+        self._loop.call_soon_threadsafe(self._app.post_message, message)
 
     def disable_input(self) -> None:
         """Read no more, once a terminal that answers has answered."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto, unique
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
@@ -73,7 +74,10 @@ def cells_of(value: str) -> int:
 
 def width(of: Line) -> int:
     """Return how many cells `of` takes."""
-    return sum(cells_of(piece.text) for piece in of)
+    used = 0
+    for piece in of:
+        used += cells_of(piece.text)
+    return used
 
 
 def plain(of: Line) -> str:
@@ -100,9 +104,16 @@ def clip(of: Line, cells: int) -> Line:
 
 def pad(of: Line, cells: int, tone: Tone = Tone.PLAIN) -> Line:
     """Return `of` made exactly `cells` wide: cut, or filled with blanks of `tone`."""
-    cut = clip(of, cells)
-    missing = cells - width(cut)
-    return cut if missing <= 0 else (*cut, text(" " * missing, tone))
+    used = width(of)
+    if used > cells:
+        of = clip(of, cells)
+        used = width(of)
+    return of if used >= cells else (*of, _blank(cells - used, tone))
+
+
+@lru_cache(maxsize=512)
+def _blank(cells: int, tone: Tone) -> Piece:
+    return text(" " * cells, tone)
 
 
 def cell(value: object, cells: int, tone: Tone = Tone.PLAIN) -> Line:

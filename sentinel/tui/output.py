@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import repeat
+from typing import TypeAlias
 
 from rich.color import ColorSystem, ColorType
 from rich.segment import Segment
@@ -34,11 +35,8 @@ MOST_PATIENCE_S = 60.0
 _ATTRIBUTES = (("bold", "1"), ("dim", "2"), ("italic", "3"), ("underline", "4"), ("reverse", "7"))
 
 
-class Cell(NamedTuple):
-    """What one cell shows: a character with its marks, or nothing right of a wide one; and its style."""
-
-    shown: str
-    sgr: str
+# What one cell shows: a character with its marks, or nothing right of a wide one; and its style.
+Cell: TypeAlias = tuple[str, str]
 
 
 @lru_cache(maxsize=256)
@@ -64,7 +62,7 @@ def cells(segments: Iterable[Segment]) -> list[Cell]:
             continue
         codes = sgr(style) if style else ""
         if text.isascii() and text.isprintable():
-            row += [Cell(char, codes) for char in text]
+            row += zip(text, repeat(codes))
         else:
             for char in text:
                 _append(row, char if char.isprintable() else "?", codes)
@@ -76,14 +74,14 @@ def _append(row: list[Cell], char: str, codes: str) -> None:
     if width == 0:
         # A mark belongs to the character before it, which for a wide one is a cell further back.
         at = len(row) - 1
-        if at > 0 and not row[at].shown:
+        if at > 0 and not row[at][0]:
             at -= 1
         if at >= 0:
-            row[at] = Cell(row[at].shown + char, row[at].sgr)
+            row[at] = (row[at][0] + char, row[at][1])
         return
-    row.append(Cell(char, codes))
+    row.append((char, codes))
     if width == 2:
-        row.append(Cell("", codes))
+        row.append(("", codes))
 
 
 class Shadow:
@@ -111,7 +109,7 @@ class Shadow:
             if segments == self._lines[y]:
                 continue
             row = cells(segments)
-            row = (row + [Cell(" ", "")] * (width - len(row)))[:width]
+            row = (row + [(" ", "")] * (width - len(row)))[:width]
             self._line(pen, y, row)
             self._rows[y], self._lines[y] = list(row), segments
         return pen.finished()
@@ -123,7 +121,7 @@ class Shadow:
                 x += 1
                 continue
             end = self._end_of_change(old, row, x)
-            start = x - 1 if not row[x].shown and x else x
+            start = x - 1 if not row[x][0] and x else x
             blanks = _blanks(row, start, end) if end == width else 0
             if blanks > BLANKS:
                 pen.write(y, start, row[start : end - blanks])
@@ -213,7 +211,7 @@ class Pacer:
 
     def may_send(self) -> bool:
         """Say whether a frame may go now; if not, it is remembered that one is due."""
-        if self.in_flight and self.answers:
+        if self.waiting:
             self.behind = True
             return False
         return True
@@ -223,13 +221,18 @@ class Pacer:
         self.in_flight, self.behind = True, False
         self._asked_s, self._patience_s = now_s, PATIENCE_S
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is waited for that has to be asked for again if it does not come."""
+        return self.in_flight and self.answers
+
     def overdue(self, now_s: float) -> bool:
         """Say whether the question has to be asked once more, with growing patience.
 
         An answer gets lost when a terminal is detached or was busy; nothing but the question is sent
         meanwhile, so that nothing piles up.
         """
-        if not (self.in_flight and self.answers) or now_s - self._asked_s < self._patience_s:
+        if not self.waiting or now_s - self._asked_s < self._patience_s:
             return False
         self._asked_s = now_s
         self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
@@ -261,7 +264,7 @@ class Pacer:
 
         At once where nothing is under way, or where the terminal does not answer such questions.
         """
-        if not (self.in_flight and self.answers):
+        if not self.waiting:
             callback()
             return
         self._waiters.append(_Waiter(2 if self.behind else 1, callback))

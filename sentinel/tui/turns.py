@@ -10,14 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from textual.dom import DOMNode
-from textual.events import Event
+from textual.events import Callback, Event
 
 # A key goes up from the widget to the program; what it has led to (a line that is entered, a command
 # that was typed) goes the same way again, twice at the most.
 ROUNDS = 3
 PATIENCE_S = 0.25  # a screen may have gone with a key, and what was sent after it
+
+
+class _Walk:
+    """Goes the way that a key has gone, behind it: from queue to queue."""
+
+    def __init__(self, way: list[DOMNode], arrived: Callable[[], None]) -> None:
+        self._way = deque(way)
+        self._arrived = arrived
+
+    def step(self) -> None:
+        """Wait for one's turn at the next node."""
+        if self._way:
+            # Not `call_later`: Textual inspects what that makes of a callback, every time.
+            self._way.popleft().post_message(Callback(callback=self.step))
+        else:
+            self._arrived()
 
 
 class Turns:
@@ -53,19 +70,12 @@ class Turns:
             if left_s > 0 and self._way:
                 self._turn += 1
                 self._patience = loop.call_later(left_s, self._over, self._turn)
-                self._follow(self._turn, self._way * ROUNDS)
+                _Walk(self._way * ROUNDS, partial(self._over, self._turn)).step()
                 self._way = []
                 return
             node = self._target()
             self._way, self._handed_s = [node, *node.ancestors], loop.time()
             await self._hand_on(self._waiting.popleft())
-
-    def _follow(self, turn: int, way: list[DOMNode]) -> None:
-        """Go the way that the last key has gone, behind it."""
-        if way:
-            way[0].call_later(self._follow, turn, way[1:])
-        else:
-            self._over(turn)
 
     def _over(self, turn: int) -> None:
         """Let the next key go, once."""

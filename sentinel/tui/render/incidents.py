@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from sentinel import human
@@ -10,7 +11,7 @@ from sentinel.lifecycle import TERMINAL
 from sentinel.protocol import HubStatus
 from sentinel.tui import look
 from sentinel.tui.line import EMPTY, Line, Tone, cell, clip, line, pad, text
-from sentinel.tui.store import Snapshot
+from sentinel.tui.store import STALE_MS, Phase, Snapshot, stale
 
 WIDE = 110
 
@@ -33,7 +34,24 @@ def titles(cells: int) -> Line:
 
 def row(summary: Summary, now_ms: int, cells: int) -> Line:
     """Return one incident."""
-    return _aged(summary, human.age(now_ms - summary.opened_ms), cells)
+    return _aged(summary, _age(summary, now_ms), cells)
+
+
+def _age(summary: Summary, now_ms: int) -> str:
+    """Return an age; those of minutes and more all move on the full minute, in one frame."""
+    exact = now_ms - summary.opened_ms
+    if exact < human.MINUTE:
+        return human.age(exact)
+    return human.age(max(human.MINUTE, exact - now_ms % human.MINUTE))
+
+
+def lasts_ms(shown: Iterable[Summary], snapshot: Snapshot, now_ms: int) -> int:
+    """Return for how many ms the list stays true, if nothing comes."""
+    link = snapshot.link
+    young = any(now_ms - summary.opened_ms < human.MINUTE for summary in shown)
+    if young or link.phase is not Phase.UP or stale(link, now_ms):
+        return human.SECOND
+    return min(human.MINUTE - now_ms % human.MINUTE, link.heard_ms + STALE_MS + 1 - now_ms)
 
 
 @lru_cache(

@@ -117,6 +117,11 @@ class IncidentsPage(Page):
         self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
         self._ask_for_more()
 
+    def lasts_s(self) -> float:
+        """Return for how many seconds the ages of what is on the screen, and the header, stay true."""
+        shown = self._shown[self._list.on_screen]
+        return render.lasts_ms(shown, self.desk.snapshot, self.desk.clock()) / 1000
+
     def _choose(self, summaries: tuple[Summary, ...]) -> None:
         """Work out what is shown, if anything has changed."""
         chosen_by = (self._terms, self._ended)

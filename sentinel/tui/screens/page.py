@@ -30,6 +30,7 @@ from sentinel.tui.widgets.lines import Browser, Lines
 from sentinel.tui.widgets.paint import Painted
 from sentinel.tui.widgets.prompt import Prompt
 
+TICK_S = 1.0  # ages in seconds, a countdown, the hub's silence
 WRITTEN_CELLS = 160  # of what `w` writes, where a screen is laid out to a width
 
 
@@ -209,6 +210,10 @@ class Page(Screen[None]):
         self._show_note()
         self._foot.show([frame.footer(self.at_foot(), cells)])
 
+    def lasts_s(self) -> float:
+        """Return for how many seconds what is shown stays true, if nothing comes."""
+        return TICK_S
+
     def on_descendant_focus(self) -> None:
         """Offer what works where the cursor is now."""
         self._foot.show([frame.footer(self.at_foot(), self.size.width)])
@@ -223,8 +228,8 @@ class Page(Screen[None]):
             return []
         width, height = self.size
         lines = [Strip.blank(width)] * height
-        for widget in self.query_children(Painted):
-            if widget.display:
+        for widget in self.children:
+            if isinstance(widget, Painted) and widget.display:
                 top, room = widget.region.y, widget.size.height
                 lines[top : top + room] = [widget.strip(y, width) for y in range(room)]
         return lines[:height]

@@ -120,6 +120,11 @@ class Browser(Painted, can_focus=True):
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else Row(EMPTY)
 
     @property
+    def on_screen(self) -> slice:
+        """Which of the rows are on the screen."""
+        return slice(self._top, self._top + self.size.height)
+
+    @property
     def room(self) -> int:
         """Cells of a row."""
         return max(1, self.size.width - MARGIN)

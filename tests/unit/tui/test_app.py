@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -12,6 +13,7 @@ import pytest
 
 from sentinel import errors, protocol
 from sentinel.domain import Severity, State, Value
+from sentinel.tui import app as app_module
 from sentinel.tui import client as client_module
 from sentinel.tui import window
 from sentinel.tui.look import Skin
@@ -92,6 +94,66 @@ async def test_ages_go_on_while_nothing_else_happens(build, clock):
         pilot.app.desk.store.updated(protocol.Update(revision=1), clock())
         pilot.app._tick()
         await sees(pilot, " 3m CRIT db-01")
+
+
+def paints(app):
+    """Return the times at which the screen on top has been brought up to date from now on."""
+    times, update = [], app.screen.update_view
+
+    def updated():
+        times.append(asyncio.get_running_loop().time())
+        update()
+
+    app.screen.update_view = updated
+    return times
+
+
+async def test_what_changes_by_itself_is_painted_a_few_times_a_second(build, hub):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        times = paints(pilot.app)
+        for revision in range(20):
+            wire.say(protocol.Update(revision=revision))
+            await asyncio.sleep(0.05)
+        assert 2 <= len(times) <= 5
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        assert min(gaps) > app_module.APART_S - 0.01
+
+
+async def test_what_a_person_asked_for_does_not_wait_for_its_turn(build, hub):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        wire.say(protocol.Update(revision=1))
+        times = paints(pilot.app)
+        await until(pilot, lambda: times)
+        asked = asyncio.get_running_loop().time()
+        pilot.app.screen.ask(protocol.StatusRequest())
+        await until(pilot, lambda: len(times) == 2)
+        assert times[1] - asked < app_module.APART_S - app_module.FLUSH_S
+
+
+async def test_a_screen_that_stays_true_is_not_looked_at(build, hub, monkeypatch):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        await asyncio.sleep(0.1)
+        times = paints(pilot.app)
+        for lasts_s in (10.0, 0.1):
+            monkeypatch.setattr(pilot.app.screen, "lasts_s", lambda lasts_s=lasts_s: lasts_s)
+            pilot.app._tick()
+            times.clear()
+            await asyncio.sleep(0.5)
+            assert (len(times) > 2) == (lasts_s < 0.5)
+
+
+async def test_an_error_at_a_tick_ends_the_program_and_says_so(build):
+    async def run():
+        async with running(build()) as pilot:
+            pilot.app.screen.update_view = lambda: 1 / 0
+            pilot.app._flush_soon()
+            await asyncio.sleep(0.2)
+
+    with pytest.raises(ZeroDivisionError):
+        await run()
 
 
 async def test_a_lost_hub_is_told_and_makes_everything_read_only(build, hub, clock, monkeypatch):

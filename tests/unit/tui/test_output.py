@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +11,20 @@ from rich.segment import Segment
 from rich.style import Style
 
 from sentinel.tui.line import cells_of
-from sentinel.tui.output import MOST_PATIENCE_S, PATIENCE_S, Cell, Pacer, Shadow, cells, sgr
+from sentinel.tui.output import MOST_PATIENCE_S, PATIENCE_S, Pacer, Shadow, cells, sgr
 from tests.unit.tui.conftest import press, sees
 
 GRAMMAR = re.compile(r"(?:\x1b\[\d+(?:;\d+)?H|\x1b\[[\d;]*m|\x1b\[K|[^\x00-\x1f\x7f-\x9f])*\Z")
 TOKEN = re.compile(r"\x1b\[(\d+)(?:;(\d+))?H|\x1b\[([\d;]*)m|(\x1b\[K)|(.)", re.DOTALL)
 
 PLAIN, BOLD, RED = Style(), Style(bold=True), Style(color="red", reverse=True)
+
+
+class Cell(NamedTuple):
+    """What one cell shows, and in which style."""
+
+    shown: str
+    sgr: str
 
 
 class Terminal:
