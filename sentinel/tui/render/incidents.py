@@ -10,7 +10,7 @@ from sentinel.domain import State, Summary
 from sentinel.lifecycle import TERMINAL
 from sentinel.protocol import HubStatus
 from sentinel.tui import look
-from sentinel.tui.line import EMPTY, Line, Tone, cell, clip, line, pad, text
+from sentinel.tui.line import EMPTY, Line, Tone, cell, cells_of, clip, line, pad, text
 from sentinel.tui.store import STALE_MS, Phase, Snapshot, stale
 
 WIDE = 110
@@ -43,6 +43,11 @@ def _age(summary: Summary, now_ms: int) -> str:
     if exact < human.MINUTE:
         return human.age(exact)
     return human.age(max(human.MINUTE, exact - now_ms % human.MINUTE))
+
+
+def cuts(summary: Summary, cells: int) -> bool:
+    """Say whether the name of the host is not whole in its row."""
+    return cells_of(summary.host) > _widths(cells)[3]
 
 
 def lasts_ms(shown: Iterable[Summary], snapshot: Snapshot, now_ms: int) -> int:

@@ -169,7 +169,10 @@ class IncidentsPage(Page):
             self.ask(request)
 
     def hint(self) -> str:
-        """Return who is on the incident under the cursor, and its evidence; or what a filter may say."""
+        """Return who is on the incident under the cursor, its host where the column cuts it, and its evidence.
+
+        While a filter is typed: what it may say.
+        """
         if self._filter.has_focus:
             return next(c.more for c in commands.TABLE[self.NAME] if c.name == "filter")
         at = self._list.at
@@ -177,7 +180,8 @@ class IncidentsPage(Page):
             return ""
         summary = self._shown[at]
         who = look.on_it(summary.owner, summary.state)
-        return f"{who}; {summary.evidence}" if who else summary.evidence
+        host = summary.host if render.cuts(summary, self._list.room) else ""
+        return "; ".join(word for word in (who, host, summary.evidence) if word)
 
     def at_foot(self) -> list[Command]:
         """Return what Enter and Escape do to a filter while it is typed."""

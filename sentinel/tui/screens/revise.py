@@ -192,7 +192,7 @@ class RevisePage(Page):
         """Leave, once the hub has the new revision."""
         if message.request is not self._sent:
             return  # the incident was read again
-        self.leave("revised: the hub judges the new plan")
+        self.leave("revised: the verdicts here are the hub's own")
 
     def refused(self, message: Refused) -> None:
         """Say why; nothing has changed."""

@@ -281,6 +281,10 @@ class Browser(Painted, can_focus=True):
         self.post_message(self.Edge(direction))
 
     def action_open(self) -> None:
-        """Say that the row under the cursor is wanted."""
-        if self.stop:
+        """Say that the row under the cursor is wanted; one that nobody sees is shown first."""
+        if not self.stop:
+            return
+        if self._visible(self._cursor):
             self.post_message(self.Opened(self.stop))
+        else:
+            self._move(self._cursor)

@@ -72,6 +72,19 @@ async def test_the_list_shows_the_hubs_incidents_with_those_that_need_you_first(
     assert "4ed9" in lines[9]
 
 
+async def test_a_host_that_its_column_cuts_is_named_below(build, hub):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        first = pilot.app.desk.snapshot.summaries[0]
+        host = "db-01.eu-west.example.com"
+        named = msgspec.structs.replace(first, revision=99_999, host=host)
+        wire.say(protocol.Update(revision=99_999, summary=named))
+        await sees(pilot, f" {host}; {named.evidence}"[:70], "db-01.eu-…")
+        await pilot.resize_terminal(160, 50)
+        await sees(pilot, host[:23])
+        await until(pilot, lambda: f"{host}; " in screen_text(pilot.app))  # 25 of 24 cells
+
+
 async def test_an_update_repaints_its_row_and_the_cursor_stays_with_its_incident(build, hub):
     wire = Wire(hub)
     async with running(build(port=wire)) as pilot:
@@ -369,7 +382,10 @@ async def test_a_plan_below_the_fold_is_pointed_to(build):
         await press(pilot, "g")
         pilot.app._tick()
         await sees(pilot, "the plan is on the next page: PgDn")
-        await press(pilot, "pagedown")
+        await press(pilot, "enter")  # nothing on the screen is under the cursor: it is shown first
+        await sees(pilot, ">  1 ✓ allow")
+        assert isinstance(pilot.app.screen, IncidentPage)
+        await press(pilot, "g", "pagedown")
         await sees(pilot, ">  1 ✓ allow")
         pilot.app._tick()
         await until(pilot, lambda: "the next page" not in screen_text(pilot.app))

@@ -52,7 +52,7 @@ async def test_striking_the_blocked_command_gives_a_plan_that_can_be_approved(bu
         await press(pilot, "G", "space")
         await sees(pilot, "STRUCK   find /var/log")
         await press(pilot, "s")
-        await sees(pilot, "revised: the hub judges the new plan", "PLAN 2", "a approve")
+        await sees(pilot, "revised: the verdicts here are the hub", "PLAN 2", "a approve")
     (sent,) = spy.revisions
     assert [c.text for c in sent.commands] == ["df -h /var", "journalctl --vacuum-size=200M"]
     after = next(i for i in hub._now.values() if i.summary.host == "node-017")
@@ -148,7 +148,7 @@ async def test_who_is_on_it_meanwhile_is_no_reason_to_begin_again(build, hub):
         await until(pilot, lambda: app.screen._incident.summary == noted.summary)
         await sees(pilot, "STRUCK   df -h /var")
         await press(pilot, "s")
-        await sees(pilot, "revised: the hub judges the new plan")
+        await sees(pilot, "revised: the verdicts here are the hub")
     assert spy.revisions[0].revision == noted.summary.revision
 
 
