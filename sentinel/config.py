@@ -179,21 +179,23 @@ def read(path: Path) -> str:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def read_if_there(path: Path) -> str:
-    """Return the text of the file at `path`, none where there is no such file; else as `read` does.
-
-    Path.exists() raises where it may not look into the folder.
-    """
+def there(path: Path) -> bool:
+    """Say whether there is something at `path`; ConfigError where one may not look."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return ""
+        return False
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be looked for: {error.strerror}",
             hint=f"chmod u+rx {path.parent}, or run as its owner",
         ) from None
-    return read(path)
+    return True
+
+
+def read_if_there(path: Path) -> str:
+    """Return the text of the file at `path`, none where there is no such file; else as `read` does."""
+    return read(path) if there(path) else ""
 
 
 def parse(kind: type[S], text: str, source: str) -> S:

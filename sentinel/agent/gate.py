@@ -62,7 +62,7 @@ def node(
 
 def _log_key(path: Path) -> checkpoint.Key | None:
     """Return whose signature the hub's log bears; None where this host was never told."""
-    return checkpoint.parse_key(config.read(path), str(path)) if path.exists() else None
+    return checkpoint.parse_key(config.read(path), str(path)) if config.there(path) else None
 
 
 def verifier(path: Path) -> admit.Verifier:

@@ -44,7 +44,7 @@ def run_run(args: argparse.Namespace) -> int:
     process.log_to_stderr(verbose=args.verbose)
     path = args.config or args.state / SETTINGS
     # An agent needs no settings: without a file of that name every default holds.
-    wanted = args.config is not None or path.exists()
+    wanted = args.config is not None or config.there(path)
     settings = config.load(AgentSettings, path) if wanted else AgentSettings()
     policy = rules.load(site=[Path(each) for each in settings.policy])
     if not args.state.is_dir():
@@ -72,7 +72,7 @@ def run_witness(args: argparse.Namespace) -> int:
         places.append(exec_main.STATE / exec_main.STORE)
     alarmed = False
     for path in places:
-        if path.exists():
+        if config.there(path):
             with Store(path) as store:
                 if args.forget:
                     store.forget_checkpoints()

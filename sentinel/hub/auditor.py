@@ -59,7 +59,7 @@ def _told(found: audit.Finding, key: Key | None, start: Checkpoint | None) -> st
 def _key(args: argparse.Namespace) -> Key | None:
     """Return the log's public key: the one that was given, or the hub's own copy."""
     path: Path = args.key or args.state / checkpoint.PUBLIC_FILE
-    if args.key is None and not path.exists():
+    if args.key is None and not config.there(path):
         return None
     return checkpoint.parse_key(config.read(path), str(path))
 
@@ -98,7 +98,7 @@ def run_export(args: argparse.Namespace) -> int:
     async def write(store: Store, settings: HubSettings) -> export.Written:
         signer = checkpoint.load(args.state, settings.site)
         known = people.signers_path(settings, args.state)
-        text = config.read(known) if known.exists() else ""
+        text = config.read_if_there(known)
         return await export.write(store, args.folder, signer, text)
 
     done = asyncio.run(_with_store(args, write))

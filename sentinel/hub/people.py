@@ -58,7 +58,7 @@ def add(settings: HubSettings, state: Path, name: str, key: str, rank: Rank) -> 
     keys = _with(signers_path(settings, state), line)
     signers.parse(keys, str(signers_path(settings, state)))
     path = operators_path(settings, state)
-    known = access.load(path) if path.exists() else Operators()
+    known = access.load(path) if config.there(path) else Operators()
     if name not in known.people:
         table = _with(path, f'[people."{name}"]\nrole = "{rank.value}"\n')
         config.parse(Operators, table, str(path))
@@ -73,5 +73,5 @@ def add(settings: HubSettings, state: Path, name: str, key: str, rank: Rank) -> 
 
 def _with(path: Path, more: str) -> str:
     """Return the text of the file at `path`, if there is one, and `more` after it."""
-    text = config.read(path) if path.exists() else ""
+    text = config.read_if_there(path)
     return text + ("\n" if text and not text.endswith("\n") else "") + more

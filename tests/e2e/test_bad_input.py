@@ -15,11 +15,12 @@ import pytest
 from sentinel import errors, protocol
 from sentinel.demo import Site
 from sentinel.trust import identity, x509
+from tests.needed import POWERLESS
 
 
-def program(name, *arguments, stdin=""):
+def program(name, *arguments, stdin="", before=()):
     return subprocess.run(
-        [sys.executable, "-m", f"sentinel.{name}.main", *map(str, arguments)],
+        [*before, sys.executable, "-m", f"sentinel.{name}.main", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         text=True,
@@ -131,6 +132,14 @@ def test_a_host_name_that_is_none(hub):
 
 def test_an_agent_that_was_never_enrolled(tmp_path):
     refused(run_agent(tmp_path), "not enrolled", "sentinel-hub invite")
+
+
+@pytest.mark.parametrize("command", ["run", "witness"])
+def test_a_state_that_may_not_be_read(tmp_path, command):
+    state = tmp_path / "state"
+    state.mkdir(mode=0)
+    done = program("agent", command, "--state", state, before=POWERLESS)
+    refused(done, f"{state}/", "cannot be looked for: Permission denied", f"chmod u+rx {state}")
 
 
 def test_an_expired_certificate(tmp_path):

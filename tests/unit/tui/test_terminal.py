@@ -20,6 +20,7 @@ import pytest
 
 from sentinel.tui import decide, main
 from sentinel.tui.recording import load
+from tests.needed import POWERLESS
 from tests.unit.tui.test_output import TOKEN, Resized, Terminal
 
 # What else a terminal program has to say at its beginning and its end: modes on and off.
@@ -375,11 +376,9 @@ def test_a_wrong_identity_is_told_after_the_terminal_is_given_back(tmp_path):
 def test_a_folder_that_may_not_be_read_is_one_clear_error(tmp_path):
     folder = tmp_path / "sentinel"
     folder.mkdir(mode=0)
-    # Root reads everything: not without these two capabilities.
-    dropped = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
     done = subprocess.run(
         [
-            *(dropped if os.geteuid() == 0 else ()),
+            *POWERLESS,
             sys.executable,
             "-m",
             "sentinel.tui.main",
