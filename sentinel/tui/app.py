@@ -27,7 +27,7 @@ from sentinel.tui.desk import Desk
 from sentinel.tui.driver import Driver
 from sentinel.tui.line import EMPTY, line
 from sentinel.tui.look import Skin
-from sentinel.tui.output import ASK, Pacer, Shadow
+from sentinel.tui.output import ASK, PATIENCE_S, Pacer, Shadow
 from sentinel.tui.port import Connect
 from sentinel.tui.render.frame import Options
 from sentinel.tui.screens.help import help_page
@@ -206,7 +206,8 @@ class SentinelApp(App[None]):
             self.push_screen(help_page(self.screen))
 
     def on_page_arrived(self, _: Page.Arrived) -> None:
-        """Note where one is, for the way back."""
+        """Note where one is, for the way back; what was on top may have been left alone for longer."""
+        self._flush_soon()
         here = self._here()
         if here is not None:
             self._trail.arrived(here)
@@ -368,6 +369,7 @@ class SentinelApp(App[None]):
         driver.write(f"{begin}{data}{ASK}{end}")
         driver.flush()
         self._pacer.sent(self._now_s())
+        self._tick_in(PATIENCE_S)  # the answer may get lost
         if not self._following and any(strip.text.strip() for strip in strips):
             # What the connection needs is imported now: it does not hold the first frame up.
             self.call_later(self._follow)

@@ -20,6 +20,7 @@ from sentinel.tui.look import Skin
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
+from sentinel.tui.screens.pager import Pager
 from tests.unit.tui.conftest import press, screen_text, sees, until
 from tests.unit.tui.test_window import Hub as Rows
 
@@ -156,6 +157,17 @@ async def test_a_screen_that_stays_true_is_not_looked_at(build, hub, monkeypatch
             times.clear()
             await asyncio.sleep(0.5)
             assert (len(times) > 2) == (lasts_s < 0.5)
+
+
+async def test_a_screen_that_is_opened_does_not_wait_for_the_one_below(build, hub, monkeypatch):
+    monkeypatch.setattr(IncidentsPage, "lasts_s", lambda _: 60.0)
+    monkeypatch.setattr(Pager, "lasts_s", lambda _: 0.1)
+    async with running(build(port=Wire(hub))) as pilot:
+        await asyncio.sleep(0.2)
+        await press(pilot, "question_mark")  # help: it asks the hub for nothing
+        await sees(pilot, "WHAT IT MEANS")
+        times = paints(pilot.app)
+        await until(pilot, lambda: len(times) > 2)
 
 
 async def test_an_error_at_a_tick_ends_the_program_and_says_so(build):
