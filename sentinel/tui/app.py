@@ -197,6 +197,7 @@ class SentinelApp(App[None]):
     def _drawn(self, callback: Callable[[], None]) -> None:
         self._send_frame()
         self._pacer.when_drawn(callback)
+        self._ask_again()
 
     # ---- going about
 
@@ -375,8 +376,9 @@ class SentinelApp(App[None]):
             self.call_later(self._follow)
 
     def _ask_again(self) -> None:
-        if self._driver is not None and self._pacer.overdue(self._now_s()):
-            self._driver.write(ASK)
+        times = self._pacer.overdue(self._now_s())
+        if self._driver is not None and times:
+            self._driver.write(ASK * times)
             self._driver.flush()
 
     @staticmethod
@@ -387,3 +389,4 @@ class SentinelApp(App[None]):
         """Take the terminal's answer: the last frame is on the screen."""
         if self._pacer.answered():
             self._send_frame()
+        self._ask_again()

@@ -193,25 +193,34 @@ class _Pen:
 
 @dataclass
 class _Waiter:
-    answers: int  # how many more have to come before the frame is known to be on the screen
+    question: int  # the one behind the frame that is waited for
     callback: Callable[[], None]
 
 
 class Pacer:
-    """Keeps one frame in flight, once the terminal has shown that it answers. Times are in seconds."""
+    """Keeps one frame in flight, once the terminal has shown that it answers. Times are in seconds.
+
+    Questions are numbered as they are sent. A terminal answers them in their order, and each once at
+    the most, so the n-th answer is to the n-th question or a later one: what was sent before that has
+    been drawn. Where answers were lost, more questions make the count good.
+    """
 
     def __init__(self) -> None:
         """No frame has been sent, and nothing is known of the terminal."""
         self.answers = False
         self.in_flight = False
         self.behind = False  # something has changed since the frame that is in flight
+        self._asked = 0
+        self._heard = 0
+        self._frame = 0  # the question behind the last frame
         self._patience_s = PATIENCE_S
         self._asked_s = 0.0
         self._waiters: list[_Waiter] = []
+        self._due: list[Callable[[], None]] = []  # wait for the frame that is due
 
     def may_send(self) -> bool:
         """Say whether a frame may go now; if not, it is remembered that one is due."""
-        if self.waiting:
+        if self.in_flight and self.answers:
             self.behind = True
             return False
         return True
@@ -219,52 +228,64 @@ class Pacer:
     def sent(self, now_s: float) -> None:
         """Note that a frame has gone, with the question behind it."""
         self.in_flight, self.behind = True, False
+        self._asked += 1
+        self._frame = self._asked
         self._asked_s, self._patience_s = now_s, PATIENCE_S
+        self._wait_for_frame()
 
     @property
     def waiting(self) -> bool:
         """Whether an answer is waited for that has to be asked for again if it does not come."""
-        return self.in_flight and self.answers
+        return self.answers and (self.in_flight or bool(self._waiters))
 
-    def overdue(self, now_s: float) -> bool:
-        """Say whether the question has to be asked once more, with growing patience.
+    def overdue(self, now_s: float) -> int:
+        """Return how many times the question has to be asked once more, with growing patience.
 
         An answer gets lost when a terminal is detached or was busy; nothing but the question is sent
         meanwhile, so that nothing piles up.
         """
         if not self.waiting or now_s - self._asked_s < self._patience_s:
-            return False
+            return 0
+        count = 1 if self.in_flight else self._waiters[-1].question - self._heard
+        self._asked += count
         self._asked_s = now_s
-        self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
-        return True
+        self._patience_s = min(max(PATIENCE_S, 2 * self._patience_s), MOST_PATIENCE_S)
+        return count
 
     def answered(self) -> bool:
         """Take the terminal's answer; say whether a frame is due."""
+        if self.in_flight:
+            self._patience_s = 0.0  # it is there: whoever waits for more answers may ask at once
         self.answers, self.in_flight = True, False
+        self._heard = min(self._heard + 1, self._asked)  # Shift+F3 is written as an answer is
         self._release()
         return self.behind
 
     def nothing_due(self) -> None:
         """Note that the frame which was due has nothing in it: no answer to it will ever come."""
         self.behind = False
-        if not self.in_flight:
-            self._release()
+        self._wait_for_frame()
+        self._release()
+
+    def _wait_for_frame(self) -> None:
+        self._waiters += [_Waiter(self._frame, callback) for callback in self._due]
+        self._due = []
 
     def _release(self) -> None:
-        """Count an answer for those who wait, and call those who have waited long enough."""
-        for waiter in self._waiters:
-            waiter.answers -= 1
-        done = [waiter for waiter in self._waiters if waiter.answers <= 0]
-        self._waiters = [waiter for waiter in self._waiters if waiter.answers > 0]
+        """Call those whose frame is known to be on the screen."""
+        done = [waiter for waiter in self._waiters if waiter.question <= self._heard]
+        self._waiters = self._waiters[len(done) :]
         for waiter in done:
             waiter.callback()
 
     def when_drawn(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the terminal has shown all that was sent or is due now.
 
-        At once where nothing is under way, or where the terminal does not answer such questions.
+        At once where it has, or where the terminal does not answer such questions.
         """
-        if not self.waiting:
+        if not self.answers:
             callback()
             return
-        self._waiters.append(_Waiter(2 if self.behind else 1, callback))
+        self._due.append(callback)
+        if not self.behind:
+            self.nothing_due()

@@ -256,6 +256,72 @@ def test_a_due_frame_with_nothing_in_it_keeps_nobody_waiting():
     assert not pacer.behind
 
 
+def drawn(pacer):
+    seen = []
+    pacer.when_drawn(lambda: seen.append("drawn"))
+    return seen
+
+
+def test_the_answer_to_a_question_that_was_asked_twice_is_not_the_next_frames():
+    pacer = answering()
+    pacer.sent(1.0)
+    assert pacer.overdue(1.0 + PATIENCE_S)
+    pacer.answered()
+    pacer.sent(5.0)
+    seen = drawn(pacer)
+    pacer.answered()  # to the second question behind the frame before
+    assert not seen
+    pacer.sent(5.1)
+    assert drawn(pacer) == seen == []
+    pacer.answered()
+    assert seen
+
+
+def test_nobody_is_told_at_once_while_an_older_frame_has_been_answered_twice():
+    pacer = answering()
+    pacer.sent(1.0)
+    assert pacer.overdue(1.0 + PATIENCE_S)
+    pacer.answered()
+    pacer.sent(5.0)
+    pacer.answered()
+    assert drawn(pacer) == []
+
+
+def test_answers_that_were_lost_are_made_good_at_once_and_keep_nobody_waiting():
+    pacer, now = answering(), 1.0
+    pacer.sent(now)
+    for _ in range(5):
+        now += MOST_PATIENCE_S
+        assert pacer.overdue(now) == 1
+    pacer.answered()  # to the last of six
+    for _ in range(2):
+        pacer.sent(now)
+        seen = drawn(pacer)
+        pacer.answered()
+        count = pacer.overdue(now)
+        assert count == 5
+        for _ in range(count):
+            assert not seen
+            assert not pacer.overdue(now)
+            pacer.answered()
+        assert seen
+        assert not pacer.waiting
+    assert drawn(pacer) == ["drawn"]
+
+
+def test_a_key_that_is_written_as_an_answer_is_none():
+    pacer = answering()
+    pacer.answered()
+    pacer.sent(1.0)
+    pacer.answered()
+    pacer.answered()
+    pacer.sent(2.0)
+    seen = drawn(pacer)
+    assert not seen
+    pacer.answered()
+    assert seen
+
+
 async def test_the_shadow_makes_of_a_whole_session_what_textual_has_on_its_screen(build):
     app, shadow, terminal = build(), Shadow(), Terminal(80, 24)
     async with app.run_test(size=(80, 24)) as pilot:
