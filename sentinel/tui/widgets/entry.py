@@ -51,7 +51,7 @@ class Entry(Painted, can_focus=True):
         self._armed_s = 0.0
 
     def arm(self, at_s: float) -> None:
-        """Take only keys pressed after `at_s`: the earlier ones were meant for another screen.
+        """Take only what is typed or pasted after `at_s`: what came before was meant for another screen.
 
         There is no cursor as long as that lies ahead: what shows none takes none.
         """
@@ -96,6 +96,8 @@ class Entry(Painted, can_focus=True):
     def on_paste(self, event: events.Paste) -> None:
         """Take the printable characters of what was pasted."""
         event.stop()
+        if event.time <= self._armed_s:
+            return
         one_line = " ".join(event.text[: 4 * self._limit].split())
         self.type("".join(c for c in one_line if c.isprintable() and self._accepts(c)))
 

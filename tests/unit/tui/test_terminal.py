@@ -27,6 +27,7 @@ from tests.unit.tui.test_output import TOKEN, Resized, Terminal
 COPY = re.compile(r"\x1b\]52;c;[A-Za-z0-9+/=]*\x07")
 MODES = re.compile(r"\x1b\[\?\d+(?:;\d+)*[hl]|\x1b\[<u|\x1b\[\?\d+\$p")
 ASK = "\x1b[6n"
+ANSWER = "\x1b[1;1R"
 # Nobody's own keys, colours or history.
 OWN = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 OWN |= {"XDG_CONFIG_HOME": "/dev/null", "XDG_STATE_HOME": "/dev/null"}
@@ -68,6 +69,10 @@ class Session:
     def press(self, keys):
         os.write(self._near, keys.encode())
 
+    def answer(self, before=""):
+        """Answer one question; the keys `before` that were typed before it was."""
+        os.write(self._near, f"{before}{ANSWER}".encode())
+
     def pump(self, seconds=0.05):
         """Show what the program has sent; False when it has hung up."""
         ready, _, _ = select.select([self._near], [], [], seconds)
@@ -84,7 +89,7 @@ class Session:
         if self.shows:
             self.terminal.feed(MODES.sub("", COPY.sub("", text.replace(ASK, ""))))
         if self.answers:
-            os.write(self._near, b"\x1b[1;1R" * asked)
+            os.write(self._near, ANSWER.encode() * asked)
         return bool(data)
 
     @staticmethod
@@ -160,6 +165,34 @@ def test_a_live_approval_from_the_first_key_to_the_resolved_signal():
         assert "\x1b[?1049l" in tui.raw[-200:]
 
 
+@pytest.mark.parametrize("paste", ["{}", "\x1b[200~{}\x1b[201~"])
+def test_what_was_typed_before_the_decision_was_seen_does_not_count(paste):
+    typed = paste.format(digits())
+    with session("--demo") as tui:
+        tui.sees(" DEMO ", "> 5f02", "hub ok")
+        tui.press("\r")
+        tui.sees("kill -TERM 2217", "a approve")
+        tui.answers = False
+        tui.press("a")
+        answered = tui.raw.count(ASK)
+        while "Approving lets db-01" not in tui.text():
+            tui.pump()
+            if tui.raw.count(ASK) > answered and "Approving lets db-01" not in tui.text():
+                tui.answer(before=typed + "\r")
+                answered += 1
+        tui.press(typed)  # it has been sent, and nobody says that it is seen
+        asked = tui.raw.count(ASK)
+        tui.answer(before=typed + "\r")
+        while tui.raw.count(ASK) == asked:  # the cursor: from now on keys count
+            tui.pump()
+        assert "digest > _" in tui.text()
+        tui.answers = True
+        tui.answer()
+        tui.press(digits()[:2])
+        tui.sees(f"digest > {digits()[:2]}_")
+        assert "approve" not in tui.text().splitlines()[-2]
+
+
 def test_a_terminal_that_answers_no_questions_is_served_all_the_same():
     with session("--demo", answers=False) as tui:
         tui.sees("> 5f02", "hub ok")
@@ -208,7 +241,7 @@ def test_an_answer_that_is_late_is_not_typed_into_the_shell():
             pass
         tui.pump(0.4)
         assert "\x1b[?1049l" not in tui.raw
-        tui.press("\x1b[1;1R")
+        tui.press(ANSWER)
         assert tui.ends() == 0
         assert tui.raw.endswith("\x1b[?1049l\x1b[?25h\x1b[?1004l")
 
@@ -279,7 +312,7 @@ def test_a_copy_goes_with_a_frame_and_never_piles_up():
             tui.pump()
         assert len(COPY.findall(tui.raw)) - before <= 1
         tui.answers = True
-        os.write(tui._near, b"\x1b[1;1R" * 2)
+        tui.press(ANSWER * 2)
         tui.press("q")
         tui.sees("ID   AGE")
 
