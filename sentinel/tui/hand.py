@@ -26,6 +26,7 @@ class Child:
         self._socket = socket
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def papers(self) -> Papers:
         """Return who the person is; ConfigError or PeerError where that cannot be used.
@@ -39,15 +40,16 @@ class Child:
     def sign_with(self, fingerprints: Collection[str], data: bytes, namespace: str) -> str:
         """Return the signature by one of the keys, and let the child go. Raises as `sshagent.Agent`."""
         keys = tuple(fingerprints)
-        try:
-            answer = self._ask(Sign(socket=self._socket, keys=keys, data=data, namespace=namespace))
-        finally:
-            self.close()
+        answer = self._ask(Sign(socket=self._socket, keys=keys, data=data, namespace=namespace))
         assert isinstance(answer, Signed)
         return answer.armoured
 
     def close(self) -> None:
-        """Let the child go, whatever it is doing."""
+        """Let the child go, whatever it is doing, and start no other: PeerError for whoever asks."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
@@ -59,24 +61,37 @@ class Child:
 
     def _ask(self, request: Read | Sign) -> Papers | Signed:
         with self._turn:
-            child = self._child = self._child or _started()
-            assert child.stdin is not None
-            assert child.stdout is not None
-            with contextlib.suppress(OSError):  # it has ended: then it says nothing
-                child.stdin.write(msgspec.json.encode(request) + b"\n")
-                child.stdin.flush()
-            line = child.stdout.readline()
-        if not line:
-            self.close()
-            raise errors.NodeError(
-                "the program that reads your identity and signs has ended",
-                hint=f"run it by hand to see why: {' '.join(_COMMAND)}",
-            )
-        answer = msgspec.json.decode(line, type=Papers | Signed | Failed)
+            answer = self._answer(request)
+            if not isinstance(answer, Papers):
+                self._let_go()
         if isinstance(answer, Failed):
-            self.close()
             raise _error(answer)
         return answer
+
+    def _answer(self, request: Read | Sign) -> Papers | Signed | Failed:
+        child = self._child = self._child or _started()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        line = b""
+        # It has ended, or was let go meanwhile: then it says nothing.
+        with contextlib.suppress(OSError, ValueError):
+            if not self._closed:
+                child.stdin.write(msgspec.json.encode(request) + b"\n")
+                child.stdin.flush()
+                line = child.stdout.readline()
+        try:
+            return msgspec.json.decode(line, type=Papers | Signed | Failed)
+        except msgspec.DecodeError:
+            self._let_go()
+        if self._closed:
+            raise errors.PeerError(
+                "the connection ended before anything was signed",
+                hint="read the incident again before you decide again",
+            )
+        raise errors.NodeError(
+            "the program that reads your identity and signs has ended",
+            hint=f"run it by hand to see why: {' '.join(_COMMAND)}",
+        )
 
 
 def _started() -> subprocess.Popen[bytes]:

@@ -6,17 +6,27 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sentinel import process
-from sentinel.errors import ConfigError, NodeError, OperatorError, SignatureError
+from sentinel.errors import (
+    ConfigError,
+    NodeError,
+    OperatorError,
+    SentinelError,
+    SignatureError,
+)
 from sentinel.protocol import LOGIN
 from sentinel.trust import identity, sshsig, throwaway, x509
 from sentinel.trust.sshagent import LISTED, SIGNED
+from sentinel.tui import hand
 from sentinel.tui.hand import Child
 from tests.unit.trust.keys import SoftKey
 
@@ -135,35 +145,54 @@ class Silent:
 
 @pytest.fixture
 def waiting(folder, tmp_path):
-    """A child that waits for a touch, and the errors of who asked it."""
-    caught = []
+    """A child that waits for a touch, and what asks it and returns why nothing came of it."""
 
-    def sign(child):
+    def sign():
         try:
             child.sign_with(["SHA256:x"], b"", LOGIN)
-        except NodeError as error:
-            caught.append(error.what)
+        except SentinelError as error:
+            return error.what
 
-    with Silent(tmp_path / "agent") as silent:
+    with Silent(tmp_path / "agent") as silent, ThreadPoolExecutor() as threads:
         child = Child(folder, str(tmp_path / "agent"))
-        signing = threading.Thread(target=sign, args=(child,))
-        signing.start()
-        assert silent.asked.wait(5)
-        yield child, child._child.pid
-        signing.join(5)
-    assert caught == ["the program that reads your identity and signs has ended"]
+        try:
+            first = threads.submit(sign)
+            assert silent.asked.wait(5)
+            yield child, first, partial(threads.submit, sign)
+        finally:
+            child.close()
 
 
 def test_a_child_that_waits_for_a_touch_ends_with_its_input(waiting):
-    child, pid = waiting
+    child, first, _ = waiting
+    pid = child._child.pid
     child._child.stdin.close()  # what the end of a terminal does to it, kill -9 included
     assert gone(pid)
+    assert first.result(5) == "the program that reads your identity and signs has ended"
 
 
-def test_a_child_that_waits_for_a_touch_is_let_go(waiting):
-    child, pid = waiting
+def test_a_child_that_waits_for_a_touch_is_let_go_and_nobody_is_asked_again(waiting):
+    child, first, sign = waiting
+    pid, second = child._child.pid, sign()
     child.close()
     assert gone(pid)
+    for signing in (first, second, sign()):
+        assert signing.result(5) == "the connection ended before anything was signed"
+
+
+def test_two_signatures_are_made_one_after_the_other(folder, agent):
+    key, path = agent
+    child = Child(folder, path)
+    with ThreadPoolExecutor() as threads:
+        made = threads.map(lambda n: child.sign_with([key.fingerprint], b"%d" % n, LOGIN), range(4))
+        for n, signed in enumerate(made):
+            assert sshsig.check(sshsig.parse(signed), b"%d" % n, LOGIN)
+
+
+def test_a_child_that_says_something_else_is_an_error(folder, monkeypatch):
+    monkeypatch.setattr(hand, "_COMMAND", (sys.executable, "-c", "print('{')"))
+    with pytest.raises(NodeError, match="has ended"):
+        Child(folder, "").papers()
 
 
 def test_a_child_that_was_killed_is_an_error_and_the_next_one_serves(folder):
