@@ -14,7 +14,8 @@ import msgspec
 from sentinel import errors
 from sentinel.trust.hand import Failed, Papers, Read, Sign, Signed
 
-_COMMAND = (sys.executable, "-P", "-m", "sentinel.trust.hand")
+# What may be imported is what this program may import, and never what lies in the present directory.
+_COMMAND = (sys.executable, "-I" if sys.flags.isolated else "-P", "-m", "sentinel.trust.hand")
 
 
 class Child:

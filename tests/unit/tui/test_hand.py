@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -180,13 +181,18 @@ def test_a_child_that_waits_for_a_touch_is_let_go_and_nobody_is_asked_again(wait
         assert signing.result(5) == "the connection ended before anything was signed"
 
 
-def test_two_signatures_are_made_one_after_the_other(folder, agent):
-    key, path = agent
-    child = Child(folder, path)
-    with ThreadPoolExecutor() as threads:
-        made = threads.map(lambda n: child.sign_with([key.fingerprint], b"%d" % n, LOGIN), range(4))
-        for n, signed in enumerate(made):
-            assert sshsig.check(sshsig.parse(signed), b"%d" % n, LOGIN)
+def test_a_program_that_heeds_no_environment_has_a_child_that_does_not(folder, tmp_path):
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('somebody else has been imported')")
+    code = f"from sentinel.tui import hand; print(hand.Child({str(folder)!r}, '').papers().name)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("ann\n", "")
 
 
 def test_a_child_that_says_something_else_is_an_error(folder, monkeypatch):
