@@ -16,7 +16,9 @@ from sentinel.domain import Severity, State, Value
 from sentinel.tui import app as app_module
 from sentinel.tui import client as client_module
 from sentinel.tui import window
+from sentinel.tui.app import SentinelApp
 from sentinel.tui.look import Skin
+from sentinel.tui.output import PATIENCE_S
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
@@ -168,6 +170,22 @@ async def test_a_screen_that_is_opened_does_not_wait_for_the_one_below(build, hu
         await sees(pilot, "WHAT IT MEANS")
         times = paints(pilot.app)
         await until(pilot, lambda: len(times) > 2)
+
+
+async def test_a_lost_answer_is_asked_for_again_whatever_the_screen_says(build, hub, monkeypatch):
+    wire = Wire(hub)
+    async with running(build(port=wire)) as pilot:
+        app = pilot.app
+        monkeypatch.setattr(app.screen, "lasts_s", lambda: 60.0)
+        monkeypatch.setattr(SentinelApp, "is_headless", False)
+        app._send_frame()
+        app._answered()
+        app._on_time()
+        assert not app._pacer.waiting
+        app._shadow.forget()
+        app._send_frame()
+        assert app._pacer.waiting
+        assert app._ticking.when() - app._now_s() <= PATIENCE_S
 
 
 async def test_an_error_at_a_tick_ends_the_program_and_says_so(build):
