@@ -14,6 +14,9 @@ from sentinel.tui.line import EMPTY, Line, Tone, cell, cells_of, clip, line, pad
 from sentinel.tui.store import STALE_MS, Phase, Snapshot, stale
 
 WIDE = 110
+# The hub gives a sign of life every 5 s. Timers stand still while a machine sleeps: when it wakes, and
+# no sign comes, this is for how long the list may look as if nothing had happened.
+LOOK_MS = 6_000
 
 
 def _widths(cells: int) -> list[int]:
@@ -56,7 +59,8 @@ def lasts_ms(shown: Iterable[Summary], snapshot: Snapshot, now_ms: int) -> int:
     young = any(now_ms - summary.opened_ms < human.MINUTE for summary in shown)
     if young or link.phase is not Phase.UP or stale(link, now_ms):
         return human.SECOND
-    return min(human.MINUTE - now_ms % human.MINUTE, link.heard_ms + STALE_MS + 1 - now_ms)
+    to_minute_ms = human.MINUTE - now_ms % human.MINUTE
+    return min(to_minute_ms, link.heard_ms + STALE_MS + 1 - now_ms, LOOK_MS)
 
 
 @lru_cache(

@@ -50,13 +50,14 @@ LINK = Link(phase=Phase.UP, heard_ms=NOON)
 @pytest.mark.parametrize(
     ("age_ms", "link", "now_ms", "lasts_ms"),
     [
-        (HOUR, LINK, NOON, STALE_MS + 1),  # then the hub has been silent for too long
+        (HOUR, LINK, NOON, incidents.LOOK_MS),
+        (HOUR, LINK, NOON + STALE_MS - 3000, 3001),  # then the hub has been silent for too long
         (HOUR, LINK, NOON + STALE_MS, 1),
         (HOUR, LINK, NOON + STALE_MS + 1, SECOND),  # and for how long is shown
-        (HOUR, Link(phase=Phase.UP, heard_ms=NOON + 50_000), NOON + 50_000, 10_000),
+        (HOUR, Link(phase=Phase.UP, heard_ms=NOON + 55_000), NOON + 55_000, 5000),
         (HOUR, Link(phase=Phase.LOST, heard_ms=NOON), NOON, SECOND),
         (HOUR, Link(), NOON, SECOND),
-        (MINUTE, LINK, NOON, STALE_MS + 1),
+        (MINUTE, LINK, NOON, incidents.LOOK_MS),
         (MINUTE - 1, LINK, NOON, SECOND),
     ],
 )
