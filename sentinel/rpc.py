@@ -251,6 +251,12 @@ class OperatorsClient:
             )
         except grpc.aio.AioRpcError as error:
             raise rejected(error, self._address) from None
+        except (
+            grpc.aio.UsageError
+        ):  # it was closed while this call waited: for a login, for a touch
+            raise errors.PeerError(
+                "the connection ended before the hub was asked", hint="it is being dialled again"
+            ) from None
         return wire.decode(reply, data, limit=protocol.OPERATOR_MESSAGE_BYTES)
 
     async def _in_session(self, over: protocol.Session | None) -> protocol.Session:

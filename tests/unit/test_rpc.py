@@ -161,3 +161,23 @@ async def test_what_the_hand_raises_is_raised_to_who_asked_it(error):
     with pytest.raises(type(error)) as caught:
         await client_of(Empty())._sign((), b"", "x")
     assert caught.value is error
+
+
+async def test_a_decision_that_is_signed_when_the_connection_has_ended_is_not_sent():
+    class Touched:
+        def sign_with(self, *_):
+            closing = asyncio.run_coroutine_threadsafe(client.close(), loop)
+            closing.result(5)
+            return "signed"
+
+        def close(self):
+            pass
+
+    loop = asyncio.get_running_loop()
+    client = rpc.OperatorsClient(grpc.aio.insecure_channel("hub:1"), "hub:1", PAPERS, Touched())
+    client._session = protocol.Session(
+        token="0" * 32, operator="alice", role="lead", groups=(), keys=(), expires_ms=1
+    )
+    request = protocol.DecideRequest(incident="i", statement="{}")
+    with pytest.raises(errors.PeerError, match="ended before the hub was asked"):
+        await client.call(request)
