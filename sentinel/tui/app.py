@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -97,7 +98,7 @@ class SentinelApp(App[None]):
         else:
             self.desk.paint.due = self._frame_soon
         if isinstance(self._driver, Driver):
-            self._driver.hear_answers(self._answered)
+            self._driver.hear_answers(partial(self._or_end, self._answered))
         self._tick_in(FLUSH_S)
         self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget())
         loop = asyncio.get_running_loop()
@@ -170,14 +171,18 @@ class SentinelApp(App[None]):
         if known is None or known.when() > loop.time() + rest_s:
             if known is not None:
                 known.cancel()
-            self._ticking = loop.call_later(rest_s, self._on_time)
+            self._ticking = loop.call_later(rest_s, self._or_end, self._on_time)
+
+    def _or_end(self, work: Callable[[], object]) -> None:
+        """Do what the loop calls by itself; an error ends the program and is told, as Textual's own are."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  (as Textual has it for its own timers)
+            self._handle_exception(error)
 
     def _on_time(self) -> None:
         self._ticking = None
-        try:
-            self._tick()
-        except Exception as error:  # noqa: BLE001  (as Textual has it for its own timers)
-            self._handle_exception(error)
+        self._tick()
 
     def _tick(self) -> None:
         self._ticked_s = self._now_s()
@@ -347,7 +352,7 @@ class SentinelApp(App[None]):
         """Send a frame once what is being done now is done."""
         if not self._frame_due:
             self._frame_due = True
-            asyncio.get_running_loop().call_soon(self._frame)
+            asyncio.get_running_loop().call_soon(self._or_end, self._frame)
 
     def _frame(self) -> None:
         self._frame_due = False

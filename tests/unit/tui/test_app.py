@@ -188,11 +188,21 @@ async def test_a_lost_answer_is_asked_for_again_whatever_the_screen_says(build, 
         assert app._ticking.when() - app._now_s() <= PATIENCE_S
 
 
-async def test_an_error_at_a_tick_ends_the_program_and_says_so(build):
+def at_a_tick(app):
+    app.screen.update_view = lambda: 1 / 0
+    app._flush_soon()
+
+
+def in_a_frame(app):
+    app._send_frame = lambda: 1 / 0
+    app._frame_soon()
+
+
+@pytest.mark.parametrize("breaks", [at_a_tick, in_a_frame])
+async def test_an_error_where_nobody_waits_ends_the_program_and_says_so(build, breaks):
     async def run():
         async with running(build()) as pilot:
-            pilot.app.screen.update_view = lambda: 1 / 0
-            pilot.app._flush_soon()
+            breaks(pilot.app)
             await asyncio.sleep(0.2)
 
     with pytest.raises(ZeroDivisionError):
