@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -96,13 +97,14 @@ class Agent:
     def _ask(self, request: bytes, timeout_s: float) -> bytes:
         if not self._path:
             raise OperatorError("SSH_AUTH_SOCK is not set: there is no ssh-agent", hint=NO_AGENT)
+        end_s = time.monotonic() + timeout_s
         try:
             with _connected(self._path, timeout_s) as connection:
                 connection.sendall(sshsig.string(request))
-                size = int.from_bytes(_exactly(connection, 4), "big")
+                size = int.from_bytes(_exactly(connection, 4, end_s), "big")
                 if not 0 < size <= ANSWER_BYTES:
                     raise OperatorError(f"{self._path} is no ssh-agent: it answers {size} bytes")
-                return _exactly(connection, size)
+                return _exactly(connection, size, end_s)
         except TimeoutError:
             raise OperatorError(
                 f"ssh-agent did not answer within {timeout_s:.0f} s",
@@ -155,9 +157,14 @@ def _connected(path: str, timeout_s: float) -> Iterator[socket.socket]:
         yield connection
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def _exactly(connection: socket.socket, count: int, end_s: float) -> bytes:
+    """Return `count` bytes; TimeoutError at `end_s`, however steadily they trickle in."""
     data = b""
     while len(data) < count:
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
         part = connection.recv(count - len(data))
         if not part:
             raise OperatorError("ssh-agent closed the connection in the middle of its answer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import threading
@@ -182,3 +183,28 @@ def test_an_agent_that_is_silent_is_not_waited_for_without_end(tmp_path, monkeyp
         server.listen(1)
         with pytest.raises(OperatorError, match="did not answer within"):
             Agent(str(tmp_path / "s")).held()
+
+
+def test_an_agent_that_answers_drop_by_drop_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(sshagent, "LIST_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen(1)
+
+        def drip():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall((1000).to_bytes(4, "big"))
+                while not over.wait(0.01):
+                    connection.sendall(b"x")
+
+        over = threading.Event()
+        ends = threading.Timer(2, over.set)
+        dripping = threading.Thread(target=drip)
+        for thread in (ends, dripping):
+            thread.start()
+        with pytest.raises(OperatorError, match="did not answer within"):
+            Agent(str(tmp_path / "s")).held()
+        ends.cancel()
+        over.set()
+        dripping.join()
