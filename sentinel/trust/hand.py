@@ -38,13 +38,13 @@ class Papers(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Read the identity in a folder; the answer is its Papers."""
 
-    folder: str
+    folder: bytes  # a path need not be UTF-8, and a text in JSON is
 
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Have the agent behind `socket` sign with one of the keys; the answer is Signed."""
 
-    socket: str
+    socket: bytes
     keys: tuple[str, ...]
     data: bytes
     namespace: str
@@ -74,24 +74,32 @@ def main() -> None:
 
 
 def _serve(request: Read | Sign) -> None:
-    answer: Papers | Signed | Failed
     try:
-        answer = _papers(request.folder) if isinstance(request, Read) else _signed(request)
-    except errors.SentinelError as error:
-        check = error.check if isinstance(error, errors.SignatureError) else ""
-        answer = Failed(kind=type(error).__name__, what=error.what, hint=error.hint, check=check)
+        answer = _answer(request)
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
     except Exception:  # noqa: BLE001  (a fault of ours: who waits for an answer is not to wait for ever)
         traceback.print_exc()
         os._exit(1)
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-    sys.stdout.buffer.flush()
 
 
-def _papers(folder: str) -> Papers:
+def _answer(request: Read | Sign) -> Papers | Signed | Failed:
+    try:
+        return _papers(request.folder) if isinstance(request, Read) else _signed(request)
+    except errors.SentinelError as error:
+        return Failed(
+            kind=type(error).__name__,
+            what=errors.printable(error.what),  # a path in it need not be UTF-8
+            hint=errors.printable(error.hint),
+            check=error.check if isinstance(error, errors.SignatureError) else "",
+        )
+
+
+def _papers(folder: bytes) -> Papers:
     # Imported here: the terminal, which knows this file for its words, is to stay without cryptography.
     from sentinel.trust import identity  # noqa: PLC0415
 
-    found = identity.load(Path(folder), process.now_ms())
+    found = identity.load(Path(os.fsdecode(folder)), process.now_ms())
     leaf = found.details
     return Papers(
         name=leaf.identity.name,
@@ -108,7 +116,7 @@ def _papers(folder: str) -> Papers:
 def _signed(request: Sign) -> Signed:
     from sentinel.trust import sshagent  # noqa: PLC0415
 
-    agent = sshagent.Agent(request.socket)
+    agent = sshagent.Agent(os.fsdecode(request.socket))
     return Signed(armoured=agent.sign_with(request.keys, request.data, request.namespace))
 
 

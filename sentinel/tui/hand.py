@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -23,8 +24,8 @@ class Child:
 
     def __init__(self, folder: Path, socket: str) -> None:
         """Be the person whose identity is in `folder` and whose ssh-agent is behind `socket`."""
-        self._folder = folder
-        self._socket = socket
+        self._folder = os.fsencode(folder)
+        self._socket = os.fsencode(socket)
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -34,7 +35,7 @@ class Child:
 
         The child stays: a login comes next.
         """
-        answer = self._ask(Read(folder=str(self._folder)))
+        answer = self._ask(Read(folder=self._folder))
         assert isinstance(answer, Papers)
         return answer
 

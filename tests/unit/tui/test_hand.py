@@ -97,6 +97,15 @@ def test_errors_come_across_as_what_they_are(tmp_path, folder, agent):
         Child(folder, "").sign_with(["SHA256:x"], b"", LOGIN)
 
 
+def test_a_folder_may_have_any_name_that_the_system_takes(folder):
+    odd = folder.rename(folder.with_name(os.fsdecode(b"\xff\n\x1b[31m")))
+    child = Child(odd, "")
+    assert child.papers().name == "ann"
+    child.close()
+    with pytest.raises(ConfigError, match=r"\\udcff"):
+        Child(odd / "none", "").papers()
+
+
 def test_the_check_that_a_signature_failed_comes_across(folder, tmp_path):
     mine, other = SoftKey(), SoftKey()
     listed = LISTED + (1).to_bytes(4, "big") + sshsig.string(mine.blob) + sshsig.string(b"")
