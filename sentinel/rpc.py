@@ -251,9 +251,8 @@ class OperatorsClient:
             )
         except grpc.aio.AioRpcError as error:
             raise rejected(error, self._address) from None
-        except (
-            grpc.aio.UsageError
-        ):  # it was closed while this call waited: for a login, for a touch
+        except grpc.aio.UsageError:
+            # It was closed while this call waited: for a login, for a touch.
             raise errors.PeerError(
                 "the connection ended before the hub was asked", hint="it is being dialled again"
             ) from None

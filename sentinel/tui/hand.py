@@ -71,6 +71,8 @@ class Child:
         return answer
 
     def _answer(self, request: Read | Sign) -> Papers | Signed | Failed:
+        if self._closed:
+            raise _over()
         child = self._child = self._child or _started()
         assert child.stdin is not None
         assert child.stdout is not None
@@ -86,10 +88,7 @@ class Child:
         except msgspec.DecodeError:
             self._let_go()
         if self._closed:
-            raise errors.PeerError(
-                "the connection ended before anything was signed",
-                hint="read the incident again before you decide again",
-            )
+            raise _over()
         raise errors.NodeError(
             "the program that reads your identity and signs has ended",
             hint=f"run it by hand to see why: {' '.join(_COMMAND)}",
@@ -103,6 +102,13 @@ def _started() -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise errors.NodeError(f"cannot start {sys.executable}: {error.strerror}") from None
+
+
+def _over() -> errors.SentinelError:
+    return errors.PeerError(
+        "the connection ended before anything was signed",
+        hint="read the incident again before you decide again",
+    )
 
 
 def _error(failed: Failed) -> errors.SentinelError:

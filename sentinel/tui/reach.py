@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from sentinel.tui.hand import Child
 
 if TYPE_CHECKING:
     from sentinel import rpc
+    from sentinel.trust.hand import Papers
 
 
 SSH = "ssh://"  # before what --ssh says
@@ -65,8 +67,13 @@ def connector(folder: Path, address: str | None) -> Callable[[], Awaitable[rpc.O
         return rpc.operators(await reading, hand, address or "")
 
     if not os.path.isfile(folder / "identity.pem"):  # Path.is_file() raises where it may not look
-        Child(folder, "").papers()  # raises, with what to do about it
+        _papers(folder)  # raises, with what to do about it
     return connect
+
+
+def _papers(folder: Path) -> Papers:
+    with contextlib.closing(Child(folder, "")) as hand:
+        return hand.papers()
 
 
 def _through_ssh(folder: Path, place: str) -> str:
@@ -74,9 +81,7 @@ def _through_ssh(folder: Path, place: str) -> str:
     # Whoever does not come through ssh does not pay for it.
     from sentinel.tui import tunnel  # noqa: PLC0415
 
-    hand = Child(folder, "")
-    papers = hand.papers()
-    hand.close()
+    papers = _papers(folder)
     way = tunnel.Tunnel(place)
     way.start(papers.authority, papers.hub)
     return way.address
