@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types imports generated proto fuzz mutants lock bench clean help
+.PHONY: demo test check lint types imports generated versions proto fuzz mutants lock bench clean help
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ generated: $(VENV)/.dev ## what is generated is what is checked in
 	$(MAKE) --no-print-directory proto
 	$(BIN)/python -m tests.generated --check
 	git diff --exit-code -- sentinel/pb README.md DESIGN.md docs
+
+versions: $(VENV)/.dev ## the terminal's tests against the oldest Textual that pyproject.toml allows (ARGS="8.2.6 8.2.7")
+	PYTHON=$(BIN)/python tests/versions $(ARGS)
 
 proto: $(VENV)/.dev ## the generated protobuf code
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. proto/sentinel/pb/*.proto

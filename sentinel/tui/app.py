@@ -95,7 +95,7 @@ class SentinelApp(App[None]):
         """Begin to tick, to end well on a signal, and to follow the hub once there is a frame."""
         if self.is_headless:
             self._follow()
-        else:
+        elif not self.desk.options.textual:
             self.desk.paint.due = self._frame_soon
         if isinstance(self._driver, Driver):
             self._driver.hear_answers(partial(self._or_end, self._answered))
@@ -334,15 +334,17 @@ class SentinelApp(App[None]):
     def action_redraw(self) -> None:
         """Paint everything again: something else has written on this terminal."""
         self._shadow.forget()
+        if self.desk.options.textual:
+            self.refresh(layout=True)
         self._send_frame()
 
     # ---- the way to the terminal: `output` says what and when
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send what has changed on the screen, in place of Textual's own repaint."""
-        if self.is_headless:
+        if self.is_headless or self.desk.options.textual:
             super()._display(screen, renderable)
-        elif renderable is not None and not self._batch_count and screen is self.screen:
+        if renderable is not None and not self._batch_count and screen is self.screen:
             self._send_frame()
 
     def _set_pointer_shape(self, shape: str) -> None:
@@ -365,11 +367,13 @@ class SentinelApp(App[None]):
         strips = next((page.strips() for page in self._pages()[-1:]), [])
         if not strips:
             return  # there is no screen any more, or it is not laid out yet
-        data = self._beside + self._shadow.update(strips, self.size.width)
+        data = self._beside
         self._beside = ""
-        if not data:
-            self._pacer.nothing_due()
-            return
+        if not self.desk.options.textual:  # it has written its own
+            data += self._shadow.update(strips, self.size.width)
+            if not data:
+                self._pacer.nothing_due()
+                return
         # One piece: the thread that writes wakes for each.
         begin, end = (SYNC_START, SYNC_END) if self._sync_available else ("", "")
         driver.write(f"{begin}{data}{ASK}{end}")

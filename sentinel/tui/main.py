@@ -36,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR does)")
     made.add_argument(
+        "--textual-output",
+        action="store_true",
+        help="let Textual write to the terminal itself: more bytes, and no second wall",
+    )
+    made.add_argument(
         "--keys", action="store_true", help="print every command with its keys, as keys.toml"
     )
     made.add_argument(
@@ -66,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         read_only=args.read_only,
         ascii=args.ascii or setup.tui.ascii or _only_ascii(),
         skin=_skin(args, setup.tui),
+        textual=args.textual_output,
     )
     connect, clock = _demo() if args.demo else _hub(args.identity, args.hub)
     _environment()

@@ -23,6 +23,7 @@ class Options(Value, frozen=True, kw_only=True):
     demo: bool = False
     read_only: bool = False
     ascii: bool = False
+    textual: bool = False  # Textual writes to the terminal itself, as it does without `output`
     skin: Skin = Skin.ANSI
 
 

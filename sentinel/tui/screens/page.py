@@ -236,7 +236,7 @@ class Page(Screen[None]):
 
     def _compositor_refresh(self) -> None:
         """Have a frame sent, without Textual's rendering of what changed: that would be thrown away."""
-        if self.app.is_headless or self is not self.app.screen:
+        if self.desk.paint.due is None or self is not self.app.screen:
             super()._compositor_refresh()
             return
         self._compositor._dirty_regions.clear()

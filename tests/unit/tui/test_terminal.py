@@ -44,6 +44,7 @@ class Session:
         self.answers = answers
         self.shows = True
         self.raw = ""
+        self.heard = 0
         self._pending = b""
         self._near, far = pty.openpty()
         self._set_size(*size)
@@ -67,6 +68,7 @@ class Session:
         self.process.send_signal(signal.SIGWINCH)
 
     def press(self, keys):
+        self.heard = len(self.raw)
         os.write(self._near, keys.encode())
 
     def answer(self, before=""):
@@ -103,6 +105,20 @@ class Session:
                 end = len(data) - cut
                 return data[:end].decode(), data[end:]
         raise AssertionError(data)
+
+    def hears(self, *words):
+        """Wait for words in what has come since the last key, whatever it looks like."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not all(word in self.raw[self.heard :] for word in words):
+            assert time.monotonic() < deadline, self.raw[self.heard :]
+            self.pump()
+
+    def settles(self):
+        """Wait until nothing comes any more."""
+        known = -1
+        while known != len(self.raw):
+            known = len(self.raw)
+            self.pump(0.4)
 
     def text(self):
         return "\n".join("".join(c.shown for c in row).rstrip() for row in self.terminal.grid)
@@ -204,6 +220,31 @@ def test_a_terminal_that_answers_no_questions_is_served_all_the_same():
         tui.sees(f"digest > {digits()}_")
         tui.press("q")
         tui.sees("a approve")
+
+
+def test_textual_can_be_told_to_write_to_the_terminal_itself():
+    with session("--demo", "--textual-output") as tui:
+        tui.shows = False  # it ends lines, which no frame of ours does
+        tui.hears("db-01", "hub ok", "\r\n")
+        tui.press("\r")
+        tui.hears("2217", "approve")
+        tui.answers = False
+        tui.press("a")
+        tui.hears("q Esc back", ASK)
+        tui.settles()
+        tui.press(digits())  # before the terminal has answered, as with frames of our own
+        tui.settles()
+        assert tui.raw[tui.heard :] == ""
+        tui.answers = True
+        os.write(tui._near, b"\x1b[1;1R")
+        tui.hears(ASK)
+        tui.settles()
+        tui.press(digits())
+        tui.hears(f"{digits()[-1]}\x1b[1;4m_")
+        tui.press("\r")
+        tui.hears("approved, dry-run")
+        tui.press("\x03")
+        assert tui.ends() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
