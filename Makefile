@@ -32,7 +32,7 @@ generated: $(VENV)/.dev ## what is generated is what is checked in
 	$(BIN)/python -m tests.generated --check
 	git diff --exit-code -- sentinel/pb README.md DESIGN.md docs
 
-versions: $(VENV)/.dev ## the terminal's tests against the oldest Textual that pyproject.toml allows (ARGS="8.2.6 8.2.7")
+versions: $(VENV)/.dev ## the terminal's tests against the oldest Textual that pyproject.toml allows (ARGS="8.2.7 8.2.8")
 	PYTHON=$(BIN)/python tests/versions $(ARGS)
 
 proto: $(VENV)/.dev ## the generated protobuf code

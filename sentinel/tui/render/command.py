@@ -138,7 +138,8 @@ def limits(judgement: Judgement, cells: int, *, first: Line = (), rule: str = ""
 
 def strange(command: str, cells: int, *, first: Line = ()) -> list[Line]:
     """Return a line for each sort of character in `command` that is not what it may seem."""
-    found = dict.fromkeys(char for char in command if not plain_ascii(char))
+    cut = command[:MAX_COMMAND_CHARS]
+    found = dict.fromkeys(char for char in cut if not plain_ascii(char))
     lines: list[Line] = []
     for char in list(found)[:MAX_STRANGE]:
         lines += wrap(f"holds {named(char)}", cells, Tone.REVIEW, first=first)

@@ -19,6 +19,7 @@ from sentinel.tui import window
 from sentinel.tui.app import SentinelApp
 from sentinel.tui.look import Skin
 from sentinel.tui.output import PATIENCE_S
+from sentinel.tui.render import similar
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page
@@ -255,6 +256,8 @@ async def test_an_incident_is_read_again_when_it_changes(build, hub):
         await press(pilot, "enter")
         await sees(pilot, "kill -TERM 2217")
         chosen = pilot.app.screen.incident.summary
+        asked_like_it = similar.request(chosen)  # on its way while the incident is shown already
+        await until(pilot, lambda: asked_like_it in wire.requests)
         before = len(wire.requests)
         newer = msgspec.structs.replace(chosen, revision=chosen.revision + 1)
         wire.say(protocol.Update(revision=newer.revision, summary=newer))

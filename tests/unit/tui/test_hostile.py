@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 import pytest
@@ -29,10 +30,14 @@ from sentinel.tui.screens.act import ActPage
 from sentinel.tui.screens.audit import AuditScreen
 from sentinel.tui.screens.command import CommandPage
 from sentinel.tui.screens.decide import DecidePage
+from sentinel.tui.screens.drills import DrillsPage
+from sentinel.tui.screens.help import help_page
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.memory import MemoryPage
 from sentinel.tui.screens.nodes import NodesPage
 from sentinel.tui.screens.pager import Pager
+from sentinel.tui.screens.policy import PolicyPage
+from sentinel.tui.screens.revise import RevisePage
 from sentinel.tui.setup import Setup
 from tests.unit.tui.conftest import press, screen_text, sees, until
 
@@ -51,14 +56,14 @@ PAYLOADS = {
     "action": ("[@click=app.quit]x[/]", "[@click"),
     "style": ("[bold red]x[/bold red]", "[bold"),
     "open markup": ("[/nothing", "[/noth"),
-    "megabyte": ("A" * 2**20, "AAAA"),
+    "ten megabytes": ("A" * 10 * 2**20, "AAAA"),
     "lines": ("\n" * 500 + "end\u2028\u2029\x0c\x85", "\\n"),
     "surrogates": ("\ud800\udcff", "\\ud800"),
     "wide": ("日" * 300, "日"),
 }
 
 # Every screen takes the short ones in one text, and alone those that could hide or break the others.
-ALONE = ("action", "open markup", "megabyte", "lines", "surrogates", "wide")
+ALONE = ("action", "open markup", "ten megabytes", "lines", "surrogates", "wide")
 SHORT = "".join(payload for name, (payload, _) in PAYLOADS.items() if name not in ALONE)
 SCREENED = {name: PAYLOADS[name] for name in ALONE} | {"short": (SHORT, "\\x1b]52")}
 
@@ -99,6 +104,18 @@ def poisoned(recording, state, payload) -> Incident:
     return poison(whole, payload)
 
 
+def drilled(incident, payload) -> Incident:
+    """Return an earlier incident like `incident`, as poisoned, which the drills' screen takes for a drill."""
+    summary = msgspec.structs.replace(
+        incident.summary, id=f"\0{payload}", state=State.RESOLVED, evidence="· drill-leak (pid 1)"
+    )
+    report, process = incident.report, incident.report.context.processes[0]
+    hog = msgspec.structs.replace(process, name="drill-leak", age_s=9)
+    context = msgspec.structs.replace(report.context, processes=(hog,))
+    report = msgspec.structs.replace(report, context=context)
+    return msgspec.structs.replace(incident, summary=summary, report=report)
+
+
 def frame(app) -> str:
     """Return the bytes that the present screen would send to a terminal."""
     return app.screen._compositor.render_full_update().render_segments(app.console)
@@ -115,15 +132,20 @@ class Poisoned(RecordedHub):
 
     def __init__(self, recording, clock, payload) -> None:
         incident = poisoned(recording, State.AWAITING, payload)
+        earlier = drilled(incident, payload)
         status = poison(recording.status, payload)
         fields = {
             "status": msgspec.structs.replace(status, role="operator"),
-            "incidents": (Recorded(incident=incident),),
+            "incidents": (Recorded(incident=incident), Recorded(incident=earlier)),
             "agents": (poison(recording.agents[0], payload),),
             "audit": (poison(recording.audit[0], payload),),
             "runbooks": (poison(recording.runbooks[0], payload),),
         }
         super().__init__(msgspec.structs.replace(recording, **fields), clock, alone=False)
+
+    def _get(self, incident):
+        """Ids are the payload too: the beginning of one names both."""
+        return self._now[incident]
 
 
 @pytest.mark.parametrize("name", SCREENED)
@@ -144,10 +166,14 @@ async def test_no_screen_lets_it_through(build, recording, clock, name):
             lambda: CommandPage(desk, payload, 0),
             lambda: DecidePage(desk, payload, Choice.APPROVE),
             lambda: DecidePage(desk, payload, Choice.REJECT),
-            lambda: ActPage(desk, desk.snapshot.summaries * 2, Action.ACKNOWLEDGE),
+            *(partial(ActPage, desk, desk.snapshot.summaries * 2, action) for action in Action),
+            lambda: RevisePage(desk, desk.store.incidents[payload]),
+            lambda: help_page(IncidentPage(desk, payload)),
             lambda: NodesPage(desk),
             lambda: AuditScreen(desk),
+            lambda: AuditScreen(desk, payload),
             lambda: MemoryPage(desk),
+            lambda: DrillsPage(desk),
             lambda: Pager(desk, ("runbook",), about),
         ]
         await press(pilot, "j")
