@@ -244,6 +244,14 @@ async def test_what_is_typed_or_pasted_is_as_harmless(build):
                 await pilot.pause(0.01)
                 check(app)
             await press(pilot, "enter")
+        app.push_screen(PolicyPage(app.desk))
+        await sees(pilot, "type a command")
+        for payload, shown in PAYLOADS.values():
+            app.screen.focused.clear()
+            app.screen.focused.type(payload[:400])
+            await sees(pilot, shown[:6])
+            await press(pilot, "tab", "n", "tab")
+            check(app)
 
 
 async def test_a_click_on_markup_in_the_data_presses_nothing(build, recording, clock):
