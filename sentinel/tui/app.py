@@ -306,10 +306,10 @@ class SentinelApp(App[None]):
         """Put text into the clipboard as far as that is possible, and into a file; say where."""
         words = clip.one_line(message.text)
         kept = clip.keep(words, self.desk.setup.state)
-        sent = clip.sequence(words, os.environ)
-        self._beside = sent
+        way = clip.taken(words, os.environ)
+        self._beside = "" if way else clip.sequence(words, os.environ)
         page = self._pages()[-1]
-        way = "OSC 52" if sent else "tmux" if clip.tmux(words, os.environ) else ""
+        way = way or ("OSC 52" if self._beside else "")
         ways = [each for each in (way, clip.short(kept) if kept else "") if each]
         if ways:
             page.say(f"{message.what} copied to {' and '.join(ways)}")

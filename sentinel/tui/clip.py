@@ -1,9 +1,9 @@
 """Getting text out of the terminal: to the clipboard, and into files.
 
-A terminal that knows OSC 52 puts the text into its clipboard; tmux hands that on where it may
-(`set-clipboard on`, or `allow-passthrough on`). Whether anybody took it is never answered, so the text is
-in a file as well, and the person is told which. What is longer than terminals take goes to tmux itself,
-where there is one: only for that is a process started.
+Three rungs, and the first that takes the text ends it: the desktop's own clipboard where the program runs on
+the person's own machine; tmux, which as it is shipped lets no program's OSC 52 through but takes a text from
+its own command; OSC 52, which the terminal at the other end of a link understands. Whether a terminal took
+it is never answered, so the text is in a file as well, and the person is told which.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import base64
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sentinel import files
@@ -23,7 +23,13 @@ from sentinel.tui.safe import safe
 MAX_ENCODED = 74_994  # bytes that terminals take at most
 MAX_CHARS = 1_000_000  # of one copy in the file
 LAST_COPY = "last-copy"
-TMUX_S = 1.0  # the screen stands still meanwhile
+TAKES_S = 1.0  # the screen stands still meanwhile
+# Of these the first that is there, where its display is and no ssh lies between.
+_NATIVE = (
+    ("WAYLAND_DISPLAY", ("wl-copy",)),
+    ("DISPLAY", ("xclip", "-selection", "clipboard")),
+    ("DISPLAY", ("xsel", "--clipboard", "--input")),
+)
 
 
 def one_line(text: str) -> str:
@@ -45,15 +51,28 @@ def sequence(text: str, environment: Mapping[str, str]) -> str:
     return plain_form + f"\x1bPtmux;\x1b{plain_form}\x1b\\"
 
 
-def tmux(text: str, environment: Mapping[str, str]) -> bool:
-    """Put `text` into tmux's own buffer, and through it into the clipboard; say whether it took it."""
-    program = shutil.which("tmux") if environment.get("TMUX") else None
+def taken(text: str, environment: Mapping[str, str]) -> str:
+    """Give `text` to a program that keeps a clipboard; return its name, nothing where none took it."""
+    away = environment.get("SSH_CONNECTION") or environment.get("SSH_TTY")
+    native = () if away else tuple(words for name, words in _NATIVE if environment.get(name))
+    of_tmux = (("tmux", "load-buffer", "-w", "-"),) if environment.get("TMUX") else ()
+    return next((words[0] for words in (*native, *of_tmux) if _takes(words, text, environment)), "")
+
+
+def _takes(words: Sequence[str], text: str, environment: Mapping[str, str]) -> bool:
+    program = shutil.which(words[0], path=environment.get("PATH"))
     if program is None:
         return False
-    words = [program, "load-buffer", "-w", "-"]
     try:
+        # Some stay to serve the clipboard: they are not waited for by way of a pipe.
         done = subprocess.run(  # noqa: S603
-            words, input=text.encode(), capture_output=True, check=False, timeout=TMUX_S
+            [program, *words[1:]],
+            input=text.encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            check=False,
+            timeout=TAKES_S,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -188,6 +188,14 @@ def test_a_paste_of_100_kb_presses_no_key(demo):
     demo.sees("EVIDENCE", "db-01")
 
 
+def test_a_copy_is_in_the_buffer_of_a_tmux_as_it_is_shipped(demo):
+    demo.keys("Enter")
+    demo.sees("kill -TERM 2217", "a approve")
+    demo.keys("j", "y")
+    demo.sees("command copied to tmux")
+    assert demo.run("show-buffer") == "kill -TERM 2217"
+
+
 def test_a_torn_escape_sequence_is_still_one_key(demo):
     first = cursor(demo)
     for part in ((0x1B,), (0x5B, 0x42)):

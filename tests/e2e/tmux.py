@@ -24,7 +24,7 @@ class Tmux:
             "SHELL": "/bin/sh",
             "PS1": "READY$ ",
         }
-        for gone in ("NO_COLOR", "COLUMNS", "LINES"):
+        for gone in ("NO_COLOR", "COLUMNS", "LINES", "DISPLAY", "WAYLAND_DISPLAY"):
             self._environment.pop(gone, None)
         columns, rows = map(str, size)
         self.run("-f", "/dev/null", "new-session", "-d", "-x", columns, "-y", rows, "/bin/sh", "-i")

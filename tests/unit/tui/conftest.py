@@ -33,7 +33,8 @@ def plain_environment(monkeypatch):
     """What the person who runs the tests has set for their own terminal is not ours."""
     for name in list(os.environ):
         of_the_plugin = name.startswith("TEXTUAL_SNAPSHOT")
-        if name == "NO_COLOR" or (name.startswith("TEXTUAL_") and not of_the_plugin):
+        theirs = name in ("NO_COLOR", "DISPLAY", "WAYLAND_DISPLAY", "TMUX")
+        if theirs or (name.startswith("TEXTUAL_") and not of_the_plugin):
             monkeypatch.delenv(name)
 
 

@@ -15,6 +15,7 @@ from sentinel.tui import clip
 from sentinel.tui.line import line, text
 from tests.e2e.tmux import Tmux
 
+NOWHERE = dict.fromkeys(("DISPLAY", "WAYLAND_DISPLAY"), "")
 OSC = re.compile(r"\x1b\]52;c;([A-Za-z0-9+/]*={0,2})\x07")
 
 
@@ -29,18 +30,38 @@ def test_in_tmux_it_is_handed_on_in_both_ways_that_tmux_knows():
 
 
 def test_what_is_too_long_for_a_terminal_is_taken_by_tmux(tmp_path):
-    assert not clip.tmux("x", {})
-    assert not clip.tmux("x", {"TMUX": f"{tmp_path}/none,1,0"})
+    assert not clip.taken("x", {})
+    assert not clip.taken("x", {**os.environ, **NOWHERE, "TMUX": f"{tmp_path}/none,1,0"})
     screen = Tmux(tmp_path, ["true"], dict(os.environ))
     try:
         long = "ü" * 100_000
-        code = "import os, sys; from sentinel.tui import clip; print(clip.tmux('ü' * 100_000, os.environ))"
+        code = "import os, sys; from sentinel.tui import clip; print(clip.taken('ü' * 100_000, os.environ))"
         (tmp_path / "copy.py").write_text(code)
         screen.keys(f"{sys.executable} {tmp_path}/copy.py", "Enter")
-        screen.sees("True")
+        screen.sees("\ntmux")
         assert screen.run("show-buffer") == long
     finally:
         screen.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "display"),
+    [("wl-copy", "WAYLAND_DISPLAY"), ("xclip", "DISPLAY"), ("xsel", "DISPLAY")],
+)
+def test_on_ones_own_machine_the_desktop_takes_it_and_over_ssh_the_terminal(
+    tmp_path, program, display
+):
+    tool = tmp_path / program
+    tool.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path}/clipboard\n")
+    tool.chmod(0o755)
+    here = {"PATH": str(tmp_path), display: ":0"}
+    assert clip.taken("rm ü", {**here, "SSH_CONNECTION": "a 1 b 2"}) == ""
+    assert clip.taken("rm ü", {**here, display: ""}) == ""
+    assert not (tmp_path / "clipboard").exists()
+    assert clip.taken("rm ü", here) == program
+    assert (tmp_path / "clipboard").read_text() == "rm ü"
+    tool.write_text("#!/bin/sh\nexit 1\n")
+    assert clip.taken("rm ü", here) == ""
 
 
 def test_what_is_too_long_for_a_terminal_is_not_sent():

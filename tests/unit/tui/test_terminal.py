@@ -30,6 +30,7 @@ ASK = "\x1b[6n"
 ANSWER = "\x1b[1;1R"
 # Nobody's own keys, colours or history.
 OWN = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+OWN |= {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
 OWN |= {"XDG_CONFIG_HOME": "/dev/null", "XDG_STATE_HOME": "/dev/null"}
 DEADLINE_S = 15.0
 
