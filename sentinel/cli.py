@@ -29,6 +29,12 @@ def _policy(commands: Commands) -> None:
     policy.add_commands(commands)
 
 
+def _rules(commands: Commands) -> None:
+    from sentinel.tui.twin import rules  # noqa: PLC0415
+
+    rules.add_command(commands)
+
+
 def _author(commands: Commands) -> None:
     from sentinel.policy import author  # noqa: PLC0415
 
@@ -77,12 +83,13 @@ def _drill(commands: Commands) -> None:
 
 ROOMS: tuple[tuple[Callable[[Commands], None], tuple[str, ...]], ...] = (
     (_policy, ("check", "explain")),
+    (_rules, ("rules",)),
     (_author, ("policy",)),
     (
         _hub,
         (
             *("status", "incidents", "show", "watch", "nodes", "runbooks", "services"),
-            *("approve", "reject", "revise", "again", "take", "close", "ack"),
+            *("approve", "reject", "revise", "again", "take", "close", "ack", "stop"),
         ),
     ),
     (_audit, ("audit",)),

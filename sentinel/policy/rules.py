@@ -168,6 +168,11 @@ def shipped() -> list[Source]:
     return [Source(path.name, path.read_bytes()) for path in found]
 
 
+def packs() -> list[tuple[str, File]]:
+    """Return the name and the rules of every shipped pack, in order."""
+    return [(source.name.removesuffix(".toml"), parse(source)) for source in shipped()]
+
+
 def build(sources: Sequence[Source], *, examples: bool, fresh: bool = False) -> Policy:
     """Return the policy of `sources`; `fresh`: not from the compiled form."""
     return _build([(source, parse(source, fresh=fresh)) for source in sources], examples=examples)

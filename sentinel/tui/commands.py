@@ -280,6 +280,16 @@ TABLE: dict[str, tuple[Command, ...]] = {
         C("back", "q,escape", "back", "leave; the plan stays as it is"),
     ),
     "audit": (C("record", "enter", "record", "the record in full", "enter", fixed=True),),
+    "rules": (C("look", "enter", "look", "the rule in full", "enter", fixed=True),),
+    "search": (
+        C(
+            "search",
+            "slash",
+            "search",
+            "show only what has these words; Esc shows all",
+            takes="[WORDS]",
+        ),
+    ),
     "memory": (
         C(
             "look",
@@ -367,6 +377,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
             shown=False,
         ),
         C("drills", "6", "drills", "real faults on this host", "go", ("drills",), shown=False),
+        C("rules", "7", "rules", "the policy's rules, by pack", "go", ("rules",), shown=False),
         C(
             "earlier",
             "left_square_bracket",
@@ -400,7 +411,8 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "decide": ("decide", PAGE, APP),
     "act": ("act", PAGE, APP),
     "revise": ("revise", PAGE, LIST, APP),
-    "audit": ("audit", PAGE, LIST, APP),
+    "audit": ("audit", "search", PAGE, LIST, APP),
+    "rules": ("rules", "search", PAGE, LIST, APP),
     "memory": ("memory", PAGE, LIST, APP),
     "drills": ("drills", PAGE, LIST, APP),
     "reading": (PAGE, LIST, APP),

@@ -17,7 +17,6 @@ import msgspec
 
 from sentinel import canonical, errors, protocol
 from sentinel.domain import (
-    AuditRecord,
     Choice,
     Digest,
     Incident,
@@ -31,7 +30,7 @@ from sentinel.domain import (
 )
 from sentinel.lifecycle import TERMINAL, Event, advance
 from sentinel.tui import filters, window
-from sentinel.tui.recording import Recording, Step, rehearsal, runbooks, services
+from sentinel.tui.recording import Recording, Step, logged, rehearsal, runbooks, services
 
 SIGN_OF_LIFE_S = 5.0
 STATEMENT_BYTES = 8192
@@ -169,19 +168,8 @@ class RecordedHub:
         )
         after = msgspec.structs.replace(incident, summary=summary, moves=(*incident.moves, move))
         self._now[summary.id] = after
-        body = canonical.encode(move).decode()
-        previous = self._audit[-1].hash if self._audit else ""
-        self._audit.append(
-            AuditRecord(
-                seq=self._audit[-1].seq + 1 if self._audit else 1,
-                at_ms=move.at_ms,
-                action=move.action,
-                actor=move.actor,
-                incident=summary.id,
-                body=body,
-                hash=canonical.digest((previous + body).encode()),
-            )
-        )
+        seq = self._audit[-1].seq + 1 if self._audit else 1
+        self._audit.append(logged(seq, move, summary.id))
         self._changed.set()
         return after
 

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from sentinel import canonical, protocol
+from sentinel import canonical, merkle, protocol
 from sentinel.domain import (
     Admission,
     AgentStatus,
     AuditRecord,
     CommandResult,
     Incident,
+    LogRecord,
+    Move,
     Outcome,
     Stage,
     State,
@@ -58,6 +60,29 @@ class Recording(Value, frozen=True, kw_only=True):
     agents: tuple[AgentStatus, ...]
     audit: tuple[AuditRecord, ...]
     runbooks: tuple[protocol.Runbook, ...] = ()
+
+
+def logged(seq: int, move: Move, incident: str) -> AuditRecord:
+    """Return the audit record that a hub would have written of `move`."""
+    of = LogRecord(
+        seq=seq,
+        at_ms=move.at_ms,
+        action=move.action,
+        actor=move.actor,
+        incident=incident,
+        state=move.state.value,
+        text=move.text,
+    )
+    body = canonical.encode(of)
+    return AuditRecord(
+        seq=seq,
+        at_ms=move.at_ms,
+        action=move.action,
+        actor=move.actor,
+        incident=incident,
+        body=body.decode(),
+        hash=f"sha256:{merkle.leaf_hash(body).hex()}",
+    )
 
 
 def load() -> Recording:

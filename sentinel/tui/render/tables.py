@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sentinel import human
-from sentinel.domain import AgentStatus, AuditRecord, Metric, Mode
+from collections.abc import Iterable
+
+import msgspec
+
+from sentinel import human, merkle
+from sentinel.domain import AgentStatus, AuditRecord, LogRecord, Metric, Mode
 from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
 SKEW_MS = 2000  # more than this is worth a look: decisions have times in them
@@ -89,15 +93,55 @@ def audit_titles(cells: int) -> Line:
     return clip(joined([cell(n, w, Tone.STRONG) for n, w in names], line(" ")), cells)
 
 
+def fits(of: AuditRecord) -> bool:
+    """Say whether a record is what its hash and its own bytes say: the hash is that of a leaf of the log."""
+    body = of.body.encode(errors="replace")
+    if of.hash != f"sha256:{merkle.leaf_hash(body).hex()}":
+        return False
+    try:
+        said = msgspec.json.decode(body, type=LogRecord)
+    except msgspec.DecodeError:
+        return False
+    return all(
+        getattr(said, n) == getattr(of, n) for n in LogRecord.__struct_fields__ if n in _SHOWN
+    )
+
+
+_SHOWN = frozenset(AuditRecord.__struct_fields__)
+
+
+def audit_state(records: Iterable[AuditRecord], *, gapless: bool) -> Line:
+    """Return whether these records hold together; the log's first records and its root are not looked at.
+
+    `gapless`: they are of the whole log, where no number may be missing.
+    """
+    odd = missing = 0
+    last: int | None = None
+    for each in records:
+        odd += not fits(each)
+        missing += gapless and last is not None and each.seq != last + 1
+        last = each.seq
+    said = [f"{odd} DO NOT FIT THEIR HASH"] if odd else ["each fits its hash"]
+    said += [f"{missing} GAPS in the numbers"] if missing else ["no gap"] if gapless else []
+    bad = bool(odd or missing)
+    ask = "; sentinel audit verify says where" if bad else ""
+    return line(text(", ".join(said) + ask, Tone.BAD if bad else Tone.GOOD))
+
+
 def audit(record: AuditRecord, cells: int) -> Line:
     """Return one record."""
+    holds = fits(record)
     columns = [
         cell(record.seq, 8),
         cell(human.clock(record.at_ms), 8),
         cell(record.actor, 16),
         cell(record.action, 16, Tone.STRONG),
         cell(human.short_id(record.incident) or "-", 4),
-        cell(record.hash.removeprefix("sha256:")[:8], 8, Tone.DIM),
+        cell(
+            f"{'' if holds else '! '}{record.hash.removeprefix('sha256:')}"[:8],
+            8,
+            Tone.DIM if holds else Tone.BAD,
+        ),
         line(text(record.body, Tone.DIM)),
     ]
     return clip(joined(columns, line(" ")), cells)
@@ -113,6 +157,10 @@ def record(of: AuditRecord, cells: int) -> list[Row]:
         ("incident", of.incident or "-"),
         ("hash", of.hash),
     ]
+    holds = (
+        "the hash is that of the body" if fits(of) else "NO: hash, body and columns do not agree"
+    )
+    facts.append(("holds", holds))
     lines = [rule(f"RECORD {of.seq}", cells)]
     for name, value in facts:
         lines += wrap(value, cells, first=line(text(f"{name:<10}", Tone.STRONG)))

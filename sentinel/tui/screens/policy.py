@@ -65,6 +65,10 @@ class PolicyPage(TreeKeys):
             return known
         return (*known, text("  the hub has another policy (its site's rules)", Tone.WARN))
 
+    def hint(self) -> str:
+        """Return where the rules themselves are."""
+        return "" if self._typed.value else "every rule, by pack: Tab, then 7"
+
     def on_entry_changed(self, _: Entry.Changed) -> None:
         """Judge as it is typed."""
         self.update_view()

@@ -37,5 +37,9 @@ def made(desk: Desk, visit: Visit) -> Page:
             from sentinel.tui.screens.policy import PolicyPage  # noqa: PLC0415
 
             return PolicyPage(desk)
+        case "rules", ():
+            from sentinel.tui.screens.rules import RulesPage  # noqa: PLC0415
+
+            return RulesPage(desk)
         case _:
             raise AssertionError(visit)

@@ -51,7 +51,7 @@ from sentinel.hub import recall
 from sentinel.hub.reason import playbook
 from sentinel.policy import rules, validate
 from sentinel.protocol import HubStatus
-from sentinel.tui.recording import Recorded, Recording, Step
+from sentinel.tui.recording import Recorded, Recording, Step, logged
 
 TARGET = Path(__file__).parents[3] / "sentinel" / "tui" / "recorded.json"
 
@@ -831,23 +831,7 @@ def audit(recorded: list[Recorded]) -> tuple[AuditRecord, ...]:
         ((move, r.incident.summary.id) for r in recorded for move in r.incident.moves),
         key=lambda pair: pair[0].at_ms,
     )
-    records: list[AuditRecord] = []
-    previous = ""
-    for seq, (move, incident) in enumerate(moves, 88_180):
-        body = canonical.encode(move).decode()
-        previous = canonical.digest((previous + body).encode())
-        records.append(
-            AuditRecord(
-                seq=seq,
-                at_ms=move.at_ms,
-                action=move.action,
-                actor=move.actor,
-                incident=incident,
-                body=body,
-                hash=previous,
-            )
-        )
-    return tuple(records)
+    return tuple(logged(seq, *each) for seq, each in enumerate(moves, 88_180))
 
 
 def build() -> Recording:

@@ -12,6 +12,7 @@ from sentinel.tui.screens.drills import DrillsPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.policy import PolicyPage
 from sentinel.tui.screens.revise import RevisePage
+from sentinel.tui.screens.rules import RulesPage
 from sentinel.tui.widgets.lines import Browser
 
 EVERY = [(place, command) for place, table in TABLE.items() for command in table]
@@ -27,7 +28,7 @@ def named(name):
 
 def test_every_screen_is_in_the_table_and_every_place_is_on_a_screen():
     assert screens.made  # with most screens; the others are imported late as well
-    assert {PolicyPage, RevisePage, IncidentsPage, DrillsPage} <= set(classes())
+    assert {PolicyPage, RevisePage, IncidentsPage, DrillsPage, RulesPage} <= set(classes())
     assert {each.NAME for each in classes()} == set(SCREENS)
     assert {place for places in SCREENS.values() for place in places} == set(TABLE)
 

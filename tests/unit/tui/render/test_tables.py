@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from sentinel.domain import AgentStatus, Metric, Sample
 from sentinel.tui.line import plain
@@ -102,3 +103,26 @@ def test_the_gauges_of_a_node_name_its_fullest_filesystem():
     assert tables.gauges(node) == "CPU used 41.2%   memory used 97.1%   /var 88.0%"
     assert tables.gauges(AgentStatus(host="web1", connected=False, gauges=samples)) == ""
     assert tables.gauges(AgentStatus(host="web1", connected=True)) == ""
+
+
+def test_a_record_holds_where_hash_bytes_and_columns_agree(recording):
+    whole = recording.audit
+    assert all(tables.fits(each) for each in whole)
+    assert plain(tables.audit_state(whole, gapless=True)) == "each fits its hash, no gap"
+    assert plain(tables.audit_state(whole[::2], gapless=False)) == "each fits its hash"
+    gap = plain(tables.audit_state((*whole[:3], *whole[5:]), gapless=True))
+    assert "1 GAPS in the numbers" in gap
+
+
+@pytest.mark.parametrize(
+    "lie", [{"actor": "operator:eve"}, {"body": "{}"}, {"hash": "sha256:" + "0" * 64}, {"seq": 1}]
+)
+def test_a_record_that_was_tampered_with_is_marked_wherever_it_is_shown(recording, lie):
+    odd = msgspec.structs.replace(recording.audit[2], **lie)
+    assert not tables.fits(odd)
+    assert " ! " in plain(tables.audit(odd, 78))
+    assert " ! " not in plain(tables.audit(recording.audit[2], 78))
+    full = " ".join(plain(row.line).strip() for row in tables.record(odd, 78))
+    assert "NO: hash, body and columns do not agree" in full
+    said = plain(tables.audit_state((odd,), gapless=True))
+    assert said == "1 DO NOT FIT THEIR HASH, no gap; sentinel audit verify says where"
