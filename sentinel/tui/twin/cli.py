@@ -104,6 +104,9 @@ def add_audit(commands: Commands) -> None:
     made = _add(commands, "tail", reads.run_audit, "the newest records, over the hub")
     made.add_argument("--incident", metavar="ID", help="only those about one incident")
     made.add_argument("--limit", type=_count, default=20, help="so many (%(default)s)")
+    made.add_argument(
+        "--search", default="", metavar="WORDS", help="those of the last 1000 that have them"
+    )
     made.add_argument("--record", type=_count, metavar="SEQ", help="this one, in full")
     made.add_argument("--follow", action="store_true", help="and those that are written then")
 

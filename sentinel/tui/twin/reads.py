@@ -12,6 +12,7 @@ from sentinel.tui import filters
 from sentinel.tui.line import plain as words_of
 from sentinel.tui.render import incident as render_incident
 from sentinel.tui.render import tables
+from sentinel.tui.render.search import has
 from sentinel.tui.safe import safe
 from sentinel.tui.twin import edge, plain
 from sentinel.tui.window import PAGE, place_of
@@ -148,11 +149,12 @@ async def run_audit(args: argparse.Namespace, client: rpc.OperatorsClient) -> in
         if not page.records:
             raise errors.OperatorError(f"there is no record {args.record} yet")
         return _tell_records(args, page, whole=True)
-    request = protocol.AuditRequest(after=-1, limit=min(args.limit, 1000), incident=incident)
+    limit = 1000 if args.search else min(args.limit, 1000)
+    request = protocol.AuditRequest(after=-1, limit=limit, incident=incident)
     page = await edge.call(client, request, protocol.AuditPage)
-    _tell_records(args, page)
+    held = _tell_records(args, page, most=args.limit)
     if not args.follow:
-        return 0
+        return held
     seen = page.records[-1].seq if page.records else 0
     async for _ in client.watch(seen):
         request = protocol.AuditRequest(after=seen, incident=incident)
@@ -163,9 +165,17 @@ async def run_audit(args: argparse.Namespace, client: rpc.OperatorsClient) -> in
 
 
 def _tell_records(
-    args: argparse.Namespace, page: protocol.AuditPage, *, whole: bool = False
+    args: argparse.Namespace, page: protocol.AuditPage, *, whole: bool = False, most: int = 0
 ) -> int:
-    for record in page.records:
+    """Print those that are searched for, at most the `most` newest; 1 where one does not hold."""
+    odd = [record.seq for record in page.records if not tables.fits(record)]
+    if odd:
+        sys.stderr.write(
+            f"sentinel: {len(odd)} of these records, the first {odd[0]}, do not fit their hash:"
+            " sentinel audit verify says where\n"
+        )
+    found = [r for r in page.records if has(args.search, str(r.seq), r.actor, r.action, r.body)]
+    for record in found[-most:]:
         if args.json:
             edge.say(plain.json_line(record) + "\n")
         elif whole:
@@ -173,4 +183,4 @@ def _tell_records(
         else:
             row = tables.audit(record, 10_000)
             edge.say(words_of(row).rstrip() + "\n")
-    return 0
+    return 1 if odd else 0
