@@ -259,6 +259,22 @@ def test_a_signal_gives_the_terminal_back(number):
         assert "\x1b[?25h" in end
 
 
+def test_a_crash_gives_the_terminal_back_and_says_what_it_was():
+    with session("--demo", program="tests.unit.tui.crash") as tui:
+        tui.sees("hub ok")
+        tui.shows = False  # a traceback is no frame
+        before = termios.tcgetattr(tui._near)
+        assert not before[3] & termios.ECHO
+        tui.press("j")
+        assert tui.ends() != 0
+        left = tui.raw.rindex("\x1b[?1049l")
+        assert "\x1b[?25h" in tui.raw[left:]
+        assert "a fault that was put here" in tui.raw[left:]
+        after = termios.tcgetattr(tui._near)
+        wanted = termios.ECHO | termios.ICANON | termios.ISIG
+        assert after[3] & wanted == wanted
+
+
 def test_keys_that_come_at_once_go_where_the_ones_before_them_lead():
     with session("--demo") as tui:
         tui.sees("> 5f02", "hub ok")
@@ -310,8 +326,17 @@ def test_no_color_is_kept():
         assert codes <= {"0", "1", "2", "4", "7"}
 
 
-def test_an_ascii_locale_gets_ascii():
-    with session("--demo", LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0") as tui:
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"TERM": "linux"},
+        {"LC_CTYPE": "ja_JP.UTF-8", "LC_ALL": "", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "1"},
+    ],
+    ids=["C", "linux", "ja"],
+)
+def test_a_terminal_that_cannot_be_trusted_with_more_gets_ascii(environment):
+    with session("--demo", **environment) as tui:
         tui.sees("hub ok", "x BLOCK")
         assert tui.raw.isascii()
 
