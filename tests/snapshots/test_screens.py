@@ -1,4 +1,6 @@
-"""Pictures of the screens, at the two sizes that matter. Few: behaviour is tested without them.
+"""Pictures of every screen, at the two sizes that matter, in colours, without any, and in ASCII.
+
+No behaviour is tested here.
 
 pytest tests/snapshots --snapshot-update         makes them anew; then `python -m tests.generated`, for docs/
 rsvg-convert -w 1000 x.svg -o x.png              shows one (Debian: librsvg2-bin, fonts-dejavu)
@@ -18,21 +20,21 @@ SCREENS = {
     "blocked": (("j", "enter", "n"), "never.audit.logs"),
     "command": (("j", "enter", "n", "enter", "n"), "characters"),
     "decide": (("enter", "a"), "Approving lets"),
+    "revise": (("j", "enter", "e"), "REVISE"),
+    "act": (("i",), "A note is welcome"),
+    "run": (("G", "enter"), "RUN"),
     "nodes": (("2",), "LOST"),
-    "help": (("question_mark",), "WHAT IT MEANS"),
+    "audit": (("3",), "each fits its hash"),
+    "record": (("3", "enter"), "the hash is that of the body"),
+    "playground": (("4", *"reboot"), "stops the machine"),
+    "rules": (("7",), "ro.uname"),
     "memory": (("5",), "RUNBOOKS"),
     "drills": (("6",), "the hub has no incident of a drill"),
+    "help": (("question_mark",), "WHAT IT MEANS"),
 }
-BLOCKED, COMMAND = ("j", "enter"), ("j", "enter", "n", "enter", "n")
-PLAIN = {
-    "mono-incidents": ({"skin": Skin.MONO}, (), "EVIDENCE"),
-    "mono-incident": ({"skin": Skin.MONO}, BLOCKED, "BLOCK"),
-    "mono-command": ({"skin": Skin.MONO}, COMMAND, "characters"),
-    "deut-incident": ({"skin": Skin.DEUT}, BLOCKED, "BLOCK"),
-    "deut-command": ({"skin": Skin.DEUT}, COMMAND, "characters"),
-    "ascii-incident": ({"ascii": True}, BLOCKED, "BLOCK"),
-    "ascii-command": ({"ascii": True}, COMMAND, "characters"),
-}
+SKINS = {"mono": {"skin": Skin.MONO}, "deut": {"skin": Skin.DEUT}, "ascii": {"ascii": True}}
+PLAIN = [(how, name, size) for how in ("mono", "ascii") for name in SCREENS for size in SIZES]
+PLAIN += [("deut", name, "80x24") for name in ("blocked", "command")]
 
 
 def opened(keys, words):
@@ -58,8 +60,8 @@ def test_screen(snap_compare, build, name, size):
     assert snap_compare(app, terminal_size=SIZES[size], run_before=opened(keys, words))
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_screen_without_colour_or_signs(snap_compare, build, name):
-    options, keys, words = PLAIN[name]
-    app = build(**options)
-    assert snap_compare(app, terminal_size=(80, 24), run_before=opened(keys, words))
+@pytest.mark.parametrize(("how", "name", "size"), PLAIN)
+def test_screen_without_colour_or_signs(snap_compare, build, how, name, size):
+    keys, words = SCREENS[name]
+    app = build(demo=True, **SKINS[how])
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=opened(keys, words))
