@@ -7,7 +7,7 @@ the same `safe` as on the screens. `--json` gives the values themselves, in ASCI
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -82,11 +82,11 @@ def change(of: Summary) -> str:
     return f"{safe(f'{words} {state}, plan {verdict}{who}, {of.evidence}')}\n"
 
 
-def incident(of: Incident, now_ms: int, cells: int) -> str:
-    """Return a whole incident."""
+def incident(of: Incident, now_ms: int, cells: int, others: Sequence[Summary] = ()) -> str:
+    """Return a whole incident, and which of `others` are like it."""
     head, *_ = render_incident.top(of, now_ms, cells)
     named = f"incident {of.summary.id} on {of.summary.host}, {look.kind(of.summary.kind)}"
-    document = (row.line for row in render_incident.document(of, now_ms, cells))
+    document = (row.line for row in render_incident.document(of, now_ms, cells, others))
     judged = of.judgement.commands if of.judgement else ()
     limits = [
         limit

@@ -9,9 +9,10 @@ from sentinel import errors, human, process, protocol, rpc
 from sentinel.domain import Command, Incident, Judgement, Outcome, State
 from sentinel.lifecycle import TERMINAL
 from sentinel.tui import filters
+from sentinel.tui.line import line
 from sentinel.tui.line import plain as words_of
 from sentinel.tui.render import incident as render_incident
-from sentinel.tui.render import tables
+from sentinel.tui.render import similar, tables
 from sentinel.tui.render.search import has
 from sentinel.tui.safe import safe
 from sentinel.tui.twin import edge, plain
@@ -71,7 +72,8 @@ async def run_show(args: argparse.Namespace, client: rpc.OperatorsClient) -> int
     elif args.json:
         edge.say(plain.json_line(incident) + "\n")
     else:
-        edge.say(plain.incident(incident, process.now_ms(), edge.cells()))
+        page = await edge.call(client, similar.request(incident.summary), protocol.Page)
+        edge.say(plain.incident(incident, process.now_ms(), edge.cells(), page.summaries))
     return 0
 
 
@@ -135,6 +137,8 @@ async def run_nodes(args: argparse.Namespace, client: rpc.OperatorsClient) -> in
     rows = [tables.node(agent, now_ms, status.policy, cells) for agent in agents]
     edge.say(tables.node_counts(agents, status.policy) + "\n")
     edge.lines([tables.node_titles(cells), *rows])
+    told = [(agent.host, words) for agent in agents if (words := tables.gauges(agent))]
+    edge.lines([line(f"{host}: {words}") for host, words in told])
     return 0
 
 
