@@ -139,6 +139,45 @@ def test_an_operator_strikes_a_command_and_approves_the_rest(live, place):
     assert incident(place)["plan"]["revision"] == 2
 
 
+def typed_but_not_entered(screen, place):
+    """From the incident's screen to an approval for which only Enter is missing."""
+    screen.keys("a")
+    screen.sees("Approving lets", "digest > _")
+    read_to_the_end(screen)
+    screen.keys(digits(place))
+    screen.sees(f"digest > {digits(place)}")
+
+
+def test_of_two_who_decide_at_once_the_second_is_told(live, place):
+    opens(live)
+    typed_but_not_entered(live, place)
+    of = incident(place)["summary"]["id"]
+    # The other decides between what is on the screen and Enter.
+    assert place.sentinel("reject", of, "--reason", "I was first").returncode == 0
+    live.keys("Enter")
+    live.until(lambda text: "read it again" in text or "cannot" in text)
+    live.keys("Escape")
+    live.sees("MANUAL", "I was first")
+    found = incident(place)
+    assert (found["summary"]["state"], found["decision"]["choice"]) == (State.MANUAL, "reject")
+    assert not found["results"]
+
+
+def test_an_approval_is_overtaken_by_another_plan(live, place):
+    opens(live)
+    typed_but_not_entered(live, place)
+    before = incident(place)
+    assert place.sentinel("revise", before["summary"]["id"], "--strike", 1).returncode == 0
+    live.keys("Enter")
+    live.sees("read it again")
+    live.sees("digest > _")
+    live.until(lambda _: incident(place)["summary"]["state"] == State.AWAITING)
+    after = incident(place)
+    assert after["plan_digest"] != before["plan_digest"]
+    assert not after["decision"]
+    assert not after["results"]
+
+
 def test_the_hub_is_lost_and_comes_back(live, place):
     opens(live)
     hub = place.site.running["hub"]

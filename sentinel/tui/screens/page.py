@@ -334,6 +334,12 @@ class Page(Screen[None]):
             return not self.DIALOG
         return super().check_action(action, parameters)
 
+    def on_key(self, event: events.Key) -> None:
+        """Say why nothing happens, where a key would lead to a change and nothing may be changed."""
+        wanted = (c for c in self.own() if c.mutates and event.key in c.keys.split(","))
+        if (reason := self.desk.read_only) and any(wanted):
+            self.say(f"read only: {reason}", bad=True)
+
     def action_line(self) -> None:
         """Type a command."""
         self._focus_before = self.focused

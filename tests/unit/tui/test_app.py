@@ -19,6 +19,7 @@ from sentinel.tui import window
 from sentinel.tui.app import SentinelApp
 from sentinel.tui.look import Skin
 from sentinel.tui.output import PATIENCE_S
+from sentinel.tui.recorded import RecordedHub
 from sentinel.tui.render import similar
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
@@ -349,6 +350,24 @@ async def test_a_viewer_is_offered_nothing_that_changes_anything(build):
         await pilot.pause(0.05)
         assert isinstance(pilot.app.screen, IncidentPage)
         assert not {"approve", "reject"} & {key.what for key in pilot.app.screen.offered()}
+
+
+@pytest.mark.parametrize("key", ["a", "r", "e", "p", "m", "c", "i", "b"])
+async def test_a_viewers_keys_are_refused_with_the_reason(build, recording, clock, key):
+    status = msgspec.structs.replace(recording.status, role="viewer")
+    seen = RecordedHub(msgspec.structs.replace(recording, status=status), clock, alone=False)
+    wire = Wire(seen)
+    async with running(build(port=wire)) as pilot:
+        await sees(pilot, "READ ONLY (you are a viewer)")
+        await press(pilot, "enter")
+        await sees(pilot, "kill -TERM 2217")
+        await press(pilot, key)
+        await sees(pilot, " read only: you are a viewer")
+        assert isinstance(pilot.app.screen, IncidentPage)
+        assert not any(command.mutates for command in pilot.app.screen.offered())
+    assert not any(
+        isinstance(r, protocol.ActRequest | protocol.DecideRequest) for r in wire.requests
+    )
 
 
 async def test_ascii_leaves_nothing_else_on_the_screen(build):
