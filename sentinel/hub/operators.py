@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 WATCH_PAGE = 500
 SIGN_OF_LIFE_S = 5.0  # between two statuses when nothing changes
+CUT_S = 60.0  # a watcher that takes nothing for so long is cut; it watches again from where it was
 STATUS_S = 0.5  # between two statuses when something does
 
 Answer = Callable[[Any, Who], Awaitable[Value]]
@@ -217,7 +218,7 @@ class OperatorDoor:
         `who` is asked again for each status: whoever may no longer watch sees no more from then on.
 
         A watcher that does not read blocks only itself: gRPC's flow control holds this coroutine in
-        `write`, and what it misses meanwhile is read from the store when it comes back.
+        `write`, until it is cut, and what it misses meanwhile is read from the store when it comes back.
         """
         loop = asyncio.get_running_loop()
         told, stale = loop.time() - SIGN_OF_LIFE_S, True
@@ -225,12 +226,12 @@ class OperatorDoor:
             changed = await self._store.changes(since=since, limit=WATCH_PAGE)
             for summary in changed:
                 since = max(since, summary.revision)
-                await context.write(wire.encode(protocol.Update(revision=since, summary=summary)))
+                await _write(context, protocol.Update(revision=since, summary=summary))
             stale = stale or bool(changed)
             due = told + (STATUS_S if stale else SIGN_OF_LIFE_S) - loop.time()
             if due <= 0:
                 status = await self._get_status(protocol.StatusRequest(), await who())
-                await context.write(wire.encode(protocol.Update(revision=since, status=status)))
+                await _write(context, protocol.Update(revision=since, status=status))
                 told, stale, due = loop.time(), False, SIGN_OF_LIFE_S
             if len(changed) < WATCH_PAGE:
                 await self._wait(since, due)
@@ -240,6 +241,16 @@ class OperatorDoor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._store.bus.wait(since)
+
+
+async def _write(context: rpc.Context, update: protocol.Update) -> None:
+    try:
+        async with asyncio.timeout(CUT_S):
+            await context.write(wire.encode(update))
+    except TimeoutError:
+        raise errors.PeerError(
+            "this watch was cut: nobody read it", hint="watch again, from the last revision"
+        ) from None
 
 
 def _path(name: str) -> str:
