@@ -253,8 +253,8 @@ async def _headless(demo: Demo) -> Incident:
     try:
         async with asyncio.timeout(DEADLINE_S):
             async for update in client.watch(0):
-                if update.summary is None:
-                    continue
+                if update.summary is None or update.summary.opened_ms < demo.fault_ms:
+                    continue  # a sign of life, or one of the made-up ones
                 request = protocol.GetRequest(incident=update.summary.id)
                 incident = cast("Incident", await client.call(request))
                 stages.show(incident)
@@ -297,7 +297,7 @@ def judged(incident: Incident, demo: Demo) -> tuple[bool, str]:
     outcomes = [result.outcome for result in incident.results]
     state = incident.summary.state
     if not demo.args.approve:
-        good = state is State.MANUAL and not outcomes
+        good = state is State.MANUAL and not outcomes and incident.decision is not None
         reason = incident.decision.reason if incident.decision else "nobody decided"
         return good, f"rejected by {incident.decider}: {reason}; nothing was executed"
     if demo.mode is Mode.DRY_RUN:

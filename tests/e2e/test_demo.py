@@ -42,6 +42,14 @@ def test_a_rejected_plan_executes_nothing_and_says_who_and_why():
     assert "rejected by you: rejected by sentinel demo; nothing was executed" in done.stdout
 
 
+def test_among_made_up_incidents_it_is_its_own_fault_that_is_decided():
+    done = demo("--live", "--reject", "--synthetic", "300")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "made-up" not in done.stdout
+    assert "leaky-worker" in done.stdout
+    assert "rejected by you: rejected by sentinel demo; nothing was executed" in done.stdout
+
+
 def test_without_live_an_approved_plan_is_only_rehearsed():
     done = demo("--approve")
     assert done.returncode == 0, done.stdout + done.stderr
