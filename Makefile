@@ -32,8 +32,8 @@ generated: $(VENV)/.dev ## what is generated is what is checked in
 	$(BIN)/python -m tests.generated --check
 	git diff --exit-code -- sentinel/pb README.md DESIGN.md docs
 
-versions: $(VENV)/.dev ## the terminal's tests against the oldest Textual that pyproject.toml allows (ARGS="8.2.7 8.2.8")
-	PYTHON=$(BIN)/python tests/versions $(ARGS)
+versions: $(VENV)/.dev ## the terminal's tests against the oldest Textual that pyproject.toml allows
+	PYTHON=$(BIN)/python tests/versions
 
 proto: $(VENV)/.dev ## the generated protobuf code
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. proto/sentinel/pb/*.proto
@@ -50,6 +50,7 @@ mutants: $(VENV)/.dev ## mutation testing of sentinel/policy (ARGS="--each 60 --
 lock: $(VENV)/.dev ## new lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra postgres --extra build -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -o requirements-dev.lock
+	sed -n 's/.*"textual>=\([0-9.]*\),.*/textual==\1/p' pyproject.toml | $(BIN)/uv pip compile - --quiet --no-deps --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements-oldest.lock
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
