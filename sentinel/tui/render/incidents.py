@@ -128,4 +128,6 @@ def empty(snapshot: Snapshot, filtered: str) -> str:
     """Return what an empty list says."""
     if snapshot.status is None:
         return "waiting for the hub"
+    if snapshot.above or snapshot.below:
+        return f"asking the hub for /{filtered}" if filtered else "asking the hub for its incidents"
     return f"nothing matches /{filtered}   (Esc clears)" if filtered else "no open incidents"

@@ -111,10 +111,10 @@ class IncidentsPage(Page):
         self._titles.show([line(" " * MARGIN, *render.titles(cells))])
         if not self._shown:
             self._list.show([Row(EMPTY), Row(line(render.empty(snapshot, self._filter.value)))])
-            return
-        stop = self._list.stop
-        at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
-        self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
+        else:
+            stop = self._list.stop
+            at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
+            self._list.show(Rows(self._shown, self.desk.clock(), cells), at=at)
         self._ask_for_more()
 
     def lasts_s(self) -> float:

@@ -476,3 +476,17 @@ async def test_a_part_of_the_list_is_sorted_by_the_hub_and_begins_at_the_top(bui
         first = long.rows.order()[0].id[-4:]  # in the order that was asked for last
         await until(pilot, lambda: screen_text(pilot.app).splitlines()[3].startswith(f"> {first}"))
     assert long.rows.key.keywords == {"order": protocol.Order.SEVERITY}
+
+
+async def test_what_no_row_that_is_here_matches_is_asked_of_the_hub(build, hub):
+    long = Long(hub)
+    far = long.rows.order()[-1]
+    long.rows.rows[far.id] = msgspec.structs.replace(far, host="zz-far-away")
+    async with build(port=long).run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "hub ok", "web-")
+        await press(pilot, "slash", *"host=zz-far", "enter")
+        await sees(pilot, "zz-far-away", "shows 1")
+        await press(pilot, "slash", *"x")
+        await sees(pilot, "nothing matches /host=zz-farx")
+        await press(pilot, "escape", "escape")
+        await sees(pilot, "web-")

@@ -93,6 +93,9 @@ def test_an_empty_list_says_why(recording):
     known = Snapshot(status=recording.status)
     assert incidents.empty(known, "") == "no open incidents"
     assert "nothing matches /x" in incidents.empty(known, "x")
+    asked = Snapshot(status=recording.status, below=True)  # the hub has not answered yet
+    assert incidents.empty(asked, "x") == "asking the hub for /x"
+    assert incidents.empty(asked, "") == "asking the hub for its incidents"
 
 
 def test_the_gauges_of_a_node_name_its_fullest_filesystem():
