@@ -133,13 +133,13 @@ def may_revise(incident: Incident) -> bool:
     return Event.REVISED in TRANSITIONS[incident.summary.state] and incident.plan is not None
 
 
-def open_revision(page: Page, incident: Incident) -> None:
-    """Open the plan's commands to strike and to change, on top of `page`."""
+def open_revision(page: Page, incident: Incident, number: int) -> None:
+    """Open the plan's commands to strike and to change, on top of `page`, at the one of that index."""
     # The policy engine costs 0.1 s and 8 MiB that reading an incident need not pay.
     from sentinel.tui.screens.revise import RevisePage  # noqa: PLC0415
 
     try:
-        page.app.push_screen(RevisePage(page.desk, incident))
+        page.app.push_screen(RevisePage(page.desk, incident, number))
     except errors.PolicyError as error:
         page.say(f"{error.what}. {error.hint}", bad=True)
 
@@ -201,7 +201,7 @@ class CommandPage(TreeKeys):
         """Open the plan's commands to strike and to change; nothing changes by this key."""
         incident = self.desk.store.incidents.get(self._subject)
         if incident is not None:
-            open_revision(self, incident)
+            open_revision(self, incident, self._number)
 
     def action_other(self, step: int) -> None:
         """Go to another command of the plan."""

@@ -18,6 +18,7 @@ from sentinel.domain import Choice, Incident, Mode
 from sentinel.protocol import DecideRequest, GetRequest
 from sentinel.tui import decide
 from sentinel.tui.client import Answered, Refused
+from sentinel.tui.commands import Command
 from sentinel.tui.decide import Offer
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, Tone, line, rule, text, wrap
@@ -149,6 +150,18 @@ class DecidePage(Page):
     @property
     def _approving(self) -> bool:
         return self._choice is Choice.APPROVE
+
+    def at_foot(self) -> list[Command]:
+        """Return what the keys do where the cursor is: from the reason both lead back to the digits."""
+        offered = super().at_foot()
+        if self._choice is Choice.REJECT:
+            return [command for command in offered if command.name != "field"]
+        if not self._reason.has_focus:
+            return offered
+        return [
+            Command("", "enter,tab", "to the digits"),
+            *(c for c in offered if c.name == "back"),
+        ]
 
     def action_mode(self) -> None:
         """Change between rehearsing and doing it; what was typed was typed for the other."""

@@ -31,6 +31,7 @@ _MOVES = {
     "take": Event.TAKEN_OVER,
     "close": Event.CLOSED_BY_HAND,
 }
+_WAY_TO_PLAN = {-1: "the plan is above: PgUp", 0: "", 1: "the plan is on the next page: PgDn"}
 _UNDER_WAY = (State.APPROVED, State.EXECUTING)
 # What is no move of the state table: what the incident must be like.
 _MAY: dict[str, Callable[[Incident], bool]] = {
@@ -128,7 +129,7 @@ class IncidentPage(Page):
         refusal = self._refusal(incident)
         if refusal:
             return f"cannot be approved: {refusal}"
-        return "" if self._doc.shows("command:0") else "the plan is on the next page: PgDn"
+        return _WAY_TO_PLAN[self._doc.lies("command:0")]
 
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Open the command, or what it printed."""
@@ -195,7 +196,8 @@ class IncidentPage(Page):
     def action_revise(self) -> None:
         """Open the plan's commands to strike and to change; nothing changes by this key."""
         if self.incident is not None:
-            open_revision(self, self.incident)
+            kind, _, number = self._doc.stop.partition(":")
+            open_revision(self, self.incident, int(number) if kind == "command" else 0)
 
     def action_again(self) -> None:
         """Open the question whether another plan is wanted."""

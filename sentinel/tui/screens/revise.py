@@ -31,8 +31,8 @@ class RevisePage(Page):
     NAME = "revise"
     DIALOG = True
 
-    def __init__(self, desk: Desk, incident: Incident) -> None:
-        """Begin with the commands of `incident`'s plan as it is now."""
+    def __init__(self, desk: Desk, incident: Incident, number: int = 0) -> None:
+        """Begin with the commands of `incident`'s plan as it is now, at the one of index `number`."""
         super().__init__(desk)
         plan = incident.plan
         self._subject = incident.summary.id
@@ -41,6 +41,7 @@ class RevisePage(Page):
         self._before = tuple(self._commands)
         self._struck: set[int] = set()
         self._changing: int | None = None
+        self._begin_at: int | None = number
         self._sent: ReviseRequest | None = None
         # The hub's own policy may have more rules of its site: what it says is what counts.
         self._policy = rules.load(examples=False)
@@ -51,6 +52,10 @@ class RevisePage(Page):
     def path(self) -> Sequence[str]:
         """Return where one is."""
         return ("sentinel", human.short_id(self._subject), "REVISE")
+
+    def subject(self) -> tuple[str, str]:
+        """Return the command under the cursor."""
+        return ("command", self._commands[self._at].text) if self._at >= 0 else ("", "")
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
@@ -78,10 +83,13 @@ class RevisePage(Page):
             rows += self._rows(number, command, self._list.room)
             rows.append(Row(EMPTY))
         self._list.show(rows)
+        if self._begin_at is not None:
+            self._list.go(str(self._begin_at))
+            self._begin_at = None
 
     def _rows(self, number: int, command: Command, cells: int) -> list[Row]:
         words = self._typed.value if number == self._changing else command.text
-        if number in self._struck:
+        if number in self._struck and number != self._changing:
             head = line(f"{number + 1:>2} ", text("STRUCK   ", Tone.DIM))
             rows = wrap(words, cells, Tone.DIM, first=head)
         else:
@@ -131,7 +139,6 @@ class RevisePage(Page):
     def on_browser_opened(self, message: Browser.Opened) -> None:
         """Change a command."""
         self._changing = int(message.row)
-        self._struck.discard(self._changing)
         self._typed.clear()
         self._typed.type(self._commands[self._changing].text)
         self._typed.remove_class("gone")
@@ -149,6 +156,7 @@ class RevisePage(Page):
         if self._changing is not None and words:
             changed = msgspec.structs.replace(self._commands[self._changing], text=words)
             self._commands[self._changing] = changed
+            self._struck.discard(self._changing)
         self._stop_changing()
 
     def _stop_changing(self) -> None:

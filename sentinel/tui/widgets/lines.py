@@ -155,9 +155,10 @@ class Browser(Painted, can_focus=True):
         if self.stop != old_stop:
             self.post_message(self.Moved(self.stop))
 
-    def shows(self, stop: str) -> bool:
-        """Say whether the row of `stop` is on the screen."""
-        return self._visible(self._find(stop))
+    def lies(self, stop: str) -> int:
+        """Say where the row of `stop` is: on the screen (0), above it (-1), below it or nowhere (1)."""
+        at = self._find(stop)
+        return 0 if self._visible(at) else -1 if 0 <= at < self._top else 1
 
     def go(self, stop: str) -> None:
         """Put the cursor on the row of `stop`, if there is one."""

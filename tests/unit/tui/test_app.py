@@ -490,3 +490,13 @@ async def test_what_no_row_that_is_here_matches_is_asked_of_the_hub(build, hub):
         await sees(pilot, "nothing matches /host=zz-farx")
         await press(pilot, "escape", "escape")
         await sees(pilot, "web-")
+
+
+async def test_a_plan_that_was_read_past_is_pointed_to_above(build):
+    async with running(build()) as pilot:
+        await press(pilot, "enter")
+        await sees(pilot, "PLAN 1", "WHAT")
+        await pilot.resize_terminal(80, 14)
+        await press(pilot, "G")
+        pilot.app._tick()
+        await sees(pilot, "the plan is above: PgUp")

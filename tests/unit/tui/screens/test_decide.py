@@ -315,3 +315,19 @@ async def test_why_a_plan_cannot_be_approved_is_read_to_its_last_word(build, spy
         await sees(pilot, "WHAT")
         await press(pilot, "a")
         await sees(pilot, "cannot be approved: a command in it is BLOCKED", "another plan")
+
+
+async def test_the_footer_says_where_enter_leads_from_the_reason(build, spy, recording):
+    async with deciding(build, spy) as pilot:
+        await sees(pilot, "↵ decide")
+        await press(pilot, *digits(recording), "tab", *"why")
+        await sees(pilot, "↵ Tab to the digits  Esc back")
+        assert "decide" not in screen_text(pilot.app).splitlines()[-1]
+        await press(pilot, "enter")
+        await sees(pilot, "↵ decide")
+        assert spy.decisions == []
+
+
+async def test_a_rejection_has_one_field_and_offers_no_way_to_another(build, spy):
+    async with deciding(build, spy, key="r") as pilot:
+        await sees(pilot, "↵ decide  Esc back")

@@ -210,3 +210,36 @@ async def test_the_playground_takes_whatever_is_pasted(build):
             app.screen.focused.type(text)
             await pilot.pause(0.02)
             assert "playground" in screen_text(app)
+
+
+async def test_it_begins_at_the_command_that_one_was_on(build, hub):
+    app, _ = built(build, hub)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "node-017")
+        await press(pilot, "j", "enter")
+        await sees(pilot, "never.audit.logs")
+        await press(pilot, "n", "e")
+        await sees(pilot, "> REVISE", ">  3 ✗ BLOCK  find /var/log")
+        await press(pilot, "y")
+        await sees(pilot, "command copied")
+        await press(pilot, "q")
+        await sees(pilot, "PLAN 1")
+        await press(pilot, "enter")
+        await sees(pilot, "command 3/3", "e strike/edit")
+        await press(pilot, "e")
+        await sees(pilot, "> REVISE", ">  3 ✗ BLOCK  find /var/log")
+
+
+async def test_a_struck_command_whose_change_is_given_up_is_still_struck(build, hub):
+    app, _ = built(build, hub)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await revising(pilot)
+        await press(pilot, "g", "space")
+        await sees(pilot, "1 STRUCK   df -h /var")
+        await press(pilot, "enter")
+        await sees(pilot, "1 ✓ allow  df -h /var", "command > df -h /var")
+        await press(pilot, "escape")
+        await sees(pilot, "1 STRUCK   df -h /var")
+        await press(pilot, "enter", "x", "enter")
+        await sees(pilot, "df -h /varx")
+        assert "STRUCK" not in screen_text(app)
