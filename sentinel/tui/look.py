@@ -168,7 +168,7 @@ _SIGNS = (
     (">", Tone.STRONG, "the cursor; on the stage bar the stage it is in"),
     ("*", Tone.STRONG, "marked with Space: copy, write, on it"),
     ("@ann", Tone.STRONG, "ann is on it"),
-    ("✓ ·", Tone.PLAIN, "on the stage bar: done, not yet"),
+    ("✓ · ✗", Tone.PLAIN, "on the stage bar: done, not yet, rejected"),
     ("!", Tone.WARN, "worth a look: drift, clock, certificate"),
 )
 

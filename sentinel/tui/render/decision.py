@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sentinel import human
-from sentinel.domain import Mode
+from sentinel.domain import Mode, Plan
 from sentinel.tui import look
 from sentinel.tui.decide import DIGITS, LIFE_MS, Offer, Step, rehearsed
 from sentinel.tui.line import EMPTY, Line, Tone, line, text, wrap
@@ -61,7 +61,7 @@ def _facts(offered: Offer, mode: Mode) -> list[tuple[str, str, Tone]]:
     facts = [
         ("mode", MODE_WORD[mode] + _mode_note(offered), Tone.STRONG),
         ("node", f"{plan.host} only, for incident {offered.incident.summary.id}", Tone.PLAIN),
-        ("plan", f"revision {plan.revision} by {plan.engine}, SHA-256:", Tone.PLAIN),
+        ("plan", f"revision {plan.revision} by {_author(plan)}, SHA-256:", Tone.PLAIN),
         ("policy", judgement.policy.removeprefix("sha256:"), Tone.PLAIN),
         ("verify", verify, Tone.PLAIN),
         ("undo", _undo(offered), Tone.PLAIN),
@@ -80,6 +80,11 @@ def _digest(offered: Offer, cells: int) -> list[Line]:
     head = line(" " * _LABEL, text(digits[:DIGITS], Tone.HERE))
     rest = wrap(digits[DIGITS:], cells, first=head)
     return rest
+
+
+def _author(plan: Plan) -> str:
+    changer = render_incident.changer(plan)
+    return f"{changer}, after {plan.engine}" if changer else plan.engine
 
 
 def _mode_note(offered: Offer) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sentinel import human
 from sentinel.domain import (
+    Choice,
     Claim,
     CommandResult,
     Halt,
@@ -134,7 +135,7 @@ def _decision(incident: Incident) -> str:
 
 
 def stages(incident: Incident, cells: int) -> Line:
-    """Return the nine stages in a line: done ✓, now in capitals, not yet ·."""
+    """Return the nine stages in a line: done ✓, now in capitals, not yet ·, rejected ✗."""
     reached = {move.stage for move in incident.moves} | {Stage.PERSIST}
     now = _AT.get(incident.summary.state)
     order = look.STAGES
@@ -143,11 +144,17 @@ def stages(incident: Incident, cells: int) -> Line:
         name = _SHORT.get(stage, stage.value) if cells < NARROW else stage.value
         if stage is now:
             parts.append(line(text(f">{name.upper()}", Tone.STRONG)))
+        elif stage is Stage.APPROVE and _rejected(incident):
+            parts.append(line(text(f"✗{name}", Tone.WARN)))
         elif stage in reached and (now is None or order.index(stage) < order.index(now)):
             parts.append(line(text(f"✓{name}", Tone.GOOD)))
         else:
             parts.append(line(text(f"·{name}", Tone.DIM)))
     return clip(joined(parts, line(" ")), cells)
+
+
+def _rejected(incident: Incident) -> bool:
+    return incident.decision is not None and incident.decision.choice is Choice.REJECT
 
 
 def _what(incident: Incident, cells: int) -> list[Row]:
@@ -222,13 +229,19 @@ def _beside(incident: Incident, cells: int) -> list[Row]:
     diagnosis = incident.plan.diagnosis if incident.plan else None
     claims = diagnosis.claims if diagnosis else ()
     used = {name for claim in claims for name in claim.evidence}
+    ruled_out = diagnosis.ruled_out if diagnosis else ()
     lines: list[Line] = []
     for fact in incident.evidence:
-        if fact.id not in used:
+        if fact.id not in used and fact.text not in ruled_out:
             lines += wrap(fact.text, cells, first=line(text(f"seen {fact.id}  ", Tone.DIM)))
-    for ruled_out in diagnosis.ruled_out if diagnosis else ():
-        lines += wrap(ruled_out, cells, first=line(text("ruled out  ", Tone.DIM)))
+    for each in ruled_out:
+        lines += wrap(each, cells, first=line(text("ruled out  ", Tone.DIM)))
     return _plain([rule("BESIDE", cells), *lines]) if lines else []
+
+
+def changer(plan: Plan) -> str:
+    """Return who changed what the engine had made; nobody where it is the engine's own."""
+    return "" if plan.engine.partition(":")[0] == plan.author else plan.author
 
 
 def _plan(incident: Incident, cells: int) -> list[Row]:
@@ -236,7 +249,8 @@ def _plan(incident: Incident, cells: int) -> list[Row]:
     if plan is None:
         return []
     digest = human.digest(incident.plan_digest or "")
-    title = f"PLAN {plan.revision}  digest {digest}"
+    by = f" by {changer(plan)}" if changer(plan) else ""
+    title = f"PLAN {plan.revision}{by}  digest {digest}"
     rows = _plain([rule(title, cells)])
     if judgement is None:
         rows += _plain([line(text("being judged", Tone.DIM))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sentinel.domain import Mode
@@ -79,3 +80,12 @@ def test_the_limits_that_the_nodes_gate_holds_are_told(recording):
     shown = text(offer(recording, "db-01"), cells=79)
     assert shown.count(" limit ") == 1
     assert "limit fix.kill.term  at most 4 in a plan, at most 20 an hour" in shown
+
+
+def test_who_changed_the_plan_is_told_and_what_engine_it_was_of(recording):
+    offered = offer(recording, "db-01")
+    assert "revision 1 by playbook:memory-hog, SHA-256" in text(offered)
+    plan = msgspec.structs.replace(offered.incident.plan, revision=2, author="ann")
+    changed = msgspec.structs.replace(offered.incident, plan=plan)
+    shown = text(decide.offer(changed, Mode.LIVE))
+    assert "revision 2 by ann, after playbook:memory-hog, SHA-256" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sentinel.domain import Admission, CommandResult, Halt, Mode, Outcome, State, Stopping
+from sentinel.domain import Admission, Choice, CommandResult, Halt, Mode, Outcome, State, Stopping
 from sentinel.tui.line import plain
 from sentinel.tui.render import incident as render
 
@@ -255,3 +255,21 @@ def test_the_timeline_counts_from_the_detection(recording):
     start = next(i for i, line in enumerate(lines) if "TIMELINE" in line)
     assert lines[start + 1].startswith("03:11:00 +0 ms")
     assert "approve" not in "\n".join(lines[start:])
+
+
+def test_who_changed_the_plan_is_in_its_title(recording):
+    plan = msgspec.structs.replace(case(recording, "db-01").plan, author="ann", revision=2)
+    assert "─ PLAN 2 by ann  digest" in text(recording, "db-01", plan=plan)
+
+
+def test_what_is_ruled_out_is_not_told_twice(recording):
+    incident = case(recording, "db-01")
+    said = incident.plan.diagnosis.ruled_out[0]
+    fact = msgspec.structs.replace(incident.evidence[0], id="E99", text=said)
+    assert text(recording, "db-01", evidence=(*incident.evidence, fact)).count(said) == 1
+
+
+def test_a_rejected_plan_is_not_ticked_as_approved(recording):
+    incident = case(recording, "db-02")
+    assert incident.decision.choice is Choice.REJECT
+    assert "✗approve ·execute" in stage_line(recording, "db-02")
