@@ -3,17 +3,23 @@
 Textual reads the brackets around a paste with the same eyes as keys. An ESC inside makes it look for a
 key, and what it then does not know, up to 32 characters, it hands out as keys: a text copied from
 elsewhere could open a dialog. So the ESCs inside a paste are taken out before Textual sees them.
+
+Outside of one an ESC waits half a second for the rest of a sequence. Where a key comes that begins none,
+Escape was pressed and then that key: it does not wait, and neither is lost.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from textual._time import get_time
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
+# Behind an ESC that is none of a sequence: what follows begins no CSI, SS2, SS3, OSC, DCS, SOS, PM, APC or ST.
+_PRESSED = re.compile(r"(?<=\x1b)(?=[^\x1b\[\]NOPX^_\\])")
 START, END = "\x1b[200~", "\x1b[201~"
 
 
@@ -66,11 +72,21 @@ class Parser(XTermParser):
         """Start outside of a paste."""
         super().__init__(debug)
         self._brackets = Brackets()
+        self._last = ""  # the last character that was handed on
 
     def feed(self, data: str) -> Iterable[Message]:
         """Yield the events in `data`; no data is the end, as Textual has it."""
         plain = self._brackets.plain(data)
-        return super().feed(plain) if plain or not data else ()
+        if not data:
+            yield from super().feed(data)
+            return
+        for piece in _PRESSED.split(plain):
+            if _PRESSED.search(self._last + piece[:1]) and self._timeout_time is not None:
+                self._timeout_time = get_time()
+                yield from self.tick()
+            if piece:
+                self._last = piece[-1]
+                yield from super().feed(piece)
 
     def patience_ms(self) -> int | None:
         """Return in how many milliseconds `tick` is due; None where nothing is begun."""

@@ -46,3 +46,26 @@ def test_it_may_come_in_any_pieces(seed):
     brackets = Brackets()
     found = "".join(brackets.plain(piece) for piece in pieces)
     assert found == f"k{START}{TEXT.replace(chr(27), '')}{END}j\x1b[B"
+
+
+@pytest.mark.parametrize("pieces", [["\x1b", "j"], ["\x1bj"]])
+def test_a_key_right_behind_escape_is_a_key_of_its_own(pieces):
+    parser = Parser()
+    found = tokens(pieces, parser)
+    assert [event.key for event in found] == ["escape", "j"]
+    assert parser.patience_ms() is None
+
+
+@pytest.mark.parametrize(
+    ("pieces", "keys"),
+    [
+        (["\x1b", "[B"], ["down"]),
+        (["\x1b[", "B"], ["down"]),
+        (["\x1b", "OB"], ["down"]),
+        (["\x1b", "\x1b", "[B"], ["escape", "down"]),
+    ],
+)
+def test_a_sequence_in_pieces_is_one_key_as_before(pieces, keys):
+    assert [event.key for event in tokens(pieces, Parser())] == keys
+    textual = linux_driver.XTermParser()
+    assert [event.key for event in tokens(pieces, textual)] == keys
