@@ -163,8 +163,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist: this machine is not enrolled",
-            hint="on the hub: sentinel-hub invite HOST > FILE; here: sentinel-agent join FILE",
+            f"{path} does not exist: not enrolled",
+            hint="a person: sentinel-hub operator NAME --out DIR on the hub, --identity DIR here; "
+            "a host: sentinel-hub invite HOST > FILE on the hub, sentinel-agent join FILE here",
         ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

@@ -38,6 +38,8 @@ def test_a_folder_that_was_never_enrolled_says_how_to(tmp_path):
     with pytest.raises(ConfigError, match="not enrolled") as error:
         identity.load(tmp_path, NOW)
     assert "sentinel-hub invite" in error.value.hint
+    assert "sentinel-hub operator" in error.value.hint
+    assert "--identity" in error.value.hint
 
 
 def test_a_damaged_identity_is_named(folder):
