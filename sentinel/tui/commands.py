@@ -279,6 +279,9 @@ TABLE: dict[str, tuple[Command, ...]] = {
         ),
         C("back", "q,escape", "back", "leave; the plan stays as it is"),
     ),
+    "nodes": (
+        C("look", "enter", "its incidents", "the open incidents of that host", "enter", fixed=True),
+    ),
     "audit": (C("record", "enter", "record", "the record in full", "enter", fixed=True),),
     "rules": (C("look", "enter", "look", "the rule in full", "enter", fixed=True),),
     "search": (
@@ -411,6 +414,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "decide": ("decide", PAGE, APP),
     "act": ("act", PAGE, APP),
     "revise": ("revise", PAGE, LIST, APP),
+    "nodes": ("nodes", PAGE, LIST, APP),
     "audit": ("audit", "search", PAGE, LIST, APP),
     "rules": ("rules", "search", PAGE, LIST, APP),
     "memory": ("memory", PAGE, LIST, APP),

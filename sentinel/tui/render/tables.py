@@ -8,7 +8,7 @@ import msgspec
 
 from sentinel import human, merkle
 from sentinel.domain import AgentStatus, AuditRecord, LogRecord, Metric, Mode
-from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
+from sentinel.tui.line import EMPTY, Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
 SKEW_MS = 2000  # more than this is worth a look: decisions have times in them
 EXPIRY_MS = 24 * human.HOUR
@@ -82,15 +82,16 @@ def node_counts(agents: tuple[AgentStatus, ...], policy: str) -> str:
     """Return what stands above the nodes."""
     up = sum(agent.connected for agent in agents)
     drift = sum(agent.policy != policy for agent in agents)
-    return (
-        f"{len(agents)} nodes  {up} connected  {len(agents) - up} LOST  {drift} with another policy"
-    )
+    many = "node" if len(agents) == 1 else "nodes"
+    lost = len(agents) - up
+    return f"{len(agents)} {many}  {up} connected  {lost} LOST  {drift} with another policy"
 
 
 def audit_titles(cells: int) -> Line:
     """Return the column titles of the audit log."""
-    names = (("SEQ", 8), ("TIME UTC", 8), ("WHO", 16), ("ACTION", 16), ("ID", 4), ("HASH", 8))
-    return clip(joined([cell(n, w, Tone.STRONG) for n, w in names], line(" ")), cells)
+    names = [("SEQ", 8), ("TIME UTC", 8), ("WHO", 16), ("ACTION", 16), ("ID", 4), ("HASH", 8)]
+    columns = [cell(n, w, Tone.STRONG) for n, w in names[: None if cells >= WIDE else -1]]
+    return clip(joined([*columns, line(text("TEXT", Tone.STRONG))], line(" ")), cells)
 
 
 def fits(of: AuditRecord) -> bool:
@@ -129,7 +130,7 @@ def audit_state(records: Iterable[AuditRecord], *, gapless: bool) -> Line:
 
 
 def audit(record: AuditRecord, cells: int) -> Line:
-    """Return one record."""
+    """Return one record; where there is little room its words matter more than its hash."""
     holds = fits(record)
     columns = [
         cell(record.seq, 8),
@@ -137,14 +138,28 @@ def audit(record: AuditRecord, cells: int) -> Line:
         cell(record.actor, 16),
         cell(record.action, 16, Tone.STRONG),
         cell(human.short_id(record.incident) or "-", 4),
-        cell(
-            f"{'' if holds else '! '}{record.hash.removeprefix('sha256:')}"[:8],
-            8,
-            Tone.DIM if holds else Tone.BAD,
-        ),
-        line(text(record.body, Tone.DIM)),
     ]
+    if cells >= WIDE:
+        shown = record.hash.removeprefix("sha256:")[:8]
+        columns.append(cell(shown, 8, Tone.DIM if holds else Tone.BAD))
+    mark = EMPTY if holds else line(text("! ", Tone.BAD))
+    columns.append((*mark, text(_words(record), Tone.DIM)))
     return clip(joined(columns, line(" ")), cells)
+
+
+class _Body(msgspec.Struct):
+    """What of a record's body is for people."""
+
+    text: str = ""
+
+
+def _words(record: AuditRecord) -> str:
+    """Return what a record says of itself; its body where that says nothing, or is of a hub that lies."""
+    try:
+        said = msgspec.json.decode(record.body.encode(errors="replace"), type=_Body).text
+    except (msgspec.DecodeError, RecursionError):
+        said = ""
+    return said or record.body
 
 
 def record(of: AuditRecord, cells: int) -> list[Row]:

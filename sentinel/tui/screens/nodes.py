@@ -23,6 +23,8 @@ REFRESH_MS = 5000
 class NodesPage(Page):
     """All nodes that the hub knows."""
 
+    NAME = "nodes"
+
     def __init__(self, desk: Desk) -> None:
         """Build over `desk`."""
         super().__init__(desk)
@@ -81,6 +83,10 @@ class NodesPage(Page):
     def on_browser_moved(self, _: Browser.Moved) -> None:
         """Show that node's gauges."""
         self.say("")
+
+    def on_browser_opened(self, message: Browser.Opened) -> None:
+        """Go to the list with the open incidents of that node."""
+        self.post_message(self.Typed(f"filter host={message.row}"))
 
     def answered(self, message: Answered) -> None:
         """Show them: those that are lost first."""

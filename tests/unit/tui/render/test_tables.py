@@ -129,3 +129,21 @@ def test_a_record_that_was_tampered_with_is_marked_wherever_it_is_shown(recordin
     assert "NO: hash, body and columns do not agree" in full
     said = plain(tables.audit_state((odd,), gapless=True))
     assert said == "1 DO NOT FIT THEIR HASH, no gap; sentinel audit verify says where"
+
+
+def test_one_node_is_one(recording):
+    shown = tables.node_counts(recording.agents[:1], recording.status.policy)
+    assert shown.startswith("1 node  1 connected")
+
+
+def test_a_record_in_a_line_says_what_happened_and_only_where_there_is_room_its_hash(recording):
+    body = '{"action":"approved","text":"approved by ann, live\\u001b"}'
+    said = msgspec.structs.replace(recording.audit[0], body=body)
+    narrow, wide = (plain(tables.audit(said, cells)) for cells in (78, 158))
+    assert narrow.endswith(" approved by ann, liv…")
+    assert wide.endswith(f" {said.hash[7:15]} approved by ann, live\\x1b")
+    assert plain(tables.audit_titles(78)).split()[-2:] == ["ID", "TEXT"]
+    assert plain(tables.audit_titles(158)).split()[-2:] == ["HASH", "TEXT"]
+    for odd in ('{"text"', "{}", '{"a":' + "[" * 2000):
+        torn = msgspec.structs.replace(said, body=odd)
+        assert odd[:20] in plain(tables.audit(torn, 10_000))
