@@ -49,6 +49,11 @@ def age(ms: int) -> str:
     return f"{ms // HOUR}h" if ms < 2 * DAY else f"{ms // DAY}d"
 
 
+def span(ms: int) -> str:
+    """Return how long something took in one short word, as `age` has it: `<1s`, `42s`, `7m`."""
+    return "<1s" if ms < SECOND else age(ms)
+
+
 def duration(ms: int) -> str:
     """Return `ms` with the precision a person wants of it: `21 ms`, `4.1 s`, `2 min 5 s`, `2 d 3 h`."""
     if ms < SECOND:

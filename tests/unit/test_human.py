@@ -103,3 +103,7 @@ def test_times_are_utc_and_the_largest_that_the_domain_allows_does_no_harm():
 
 def test_the_short_id_is_the_end_because_the_beginning_is_only_the_time():
     assert human.short_id("019aa464-c9a0-7399-8527-3fe7e8865f02") == "5f02"
+
+
+def test_what_took_no_second_did_not_take_now():
+    assert [human.span(ms) for ms in (0, 999, 1000, 90_000)] == ["<1s", "<1s", "1s", "1m"]

@@ -160,7 +160,7 @@ def _name_cells(cells: int) -> int:
 
 
 def _tallied(by: str, of: Tally, now_ms: int, cells: int) -> Row:
-    took = "-" if of.took_ms is None else human.age(of.took_ms)
+    took = "-" if of.took_ms is None else human.span(of.took_ms)
     past = Past(count=of.count, open=of.open, resolved=of.resolved, last_ms=of.last_ms)
     return Row(_line(of.name, past, took, now_ms, cells), f"{by}:{of.name}")
 

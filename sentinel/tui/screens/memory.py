@@ -178,6 +178,7 @@ class MemoryPage(Page):
         self._found = ()
         if (search := self._search()) is not None:
             self.ask(search)
+        self.say(f"PAST INCIDENTS below: {self._chosen.replace(':', ' ', 1) or 'all'}")
 
     def _open_runbook(self, name: str) -> None:
         runbook = next((each for each in self._runbooks or () if each.id == name), None)

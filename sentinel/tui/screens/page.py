@@ -190,6 +190,11 @@ class Page(Screen[None]):
         self.post_message(self.Arrived())
         self.update_view()
 
+    def on_screen_suspend(self) -> None:
+        """Say nothing any more of what was done before: it would be old when one comes back."""
+        if not self.DIALOG:
+            self.say("")
+
     def on_resize(self, _: events.Resize) -> None:
         """Lay everything out afresh, once the widgets have their new sizes."""
         self.call_after_refresh(self.update_view)

@@ -500,3 +500,25 @@ async def test_a_plan_that_was_read_past_is_pointed_to_above(build):
         await press(pilot, "G")
         pilot.app._tick()
         await sees(pilot, "the plan is above: PgUp")
+
+
+async def test_enter_on_a_node_shows_its_open_incidents_and_one_can_go_back(build):
+    async with running(build()) as pilot:
+        await press(pilot, "2")
+        await sees(pilot, "9 nodes", "↵ its incidents")
+        pilot.app.screen.browser.go("web-3")
+        await press(pilot, "enter")
+        await sees(pilot, "/host=web-3 shows 1", "> 2d04")
+        await press(pilot, "left_square_bracket")
+        await sees(pilot, "9 nodes")
+
+
+async def test_what_was_said_is_gone_when_one_comes_back(build):
+    async with running(build()) as pilot:
+        await press(pilot, "y")
+        await sees(pilot, "id copied")
+        await press(pilot, "2")
+        await sees(pilot, "9 nodes")
+        await press(pilot, "1")
+        await sees(pilot, "7 open")
+        assert "copied" not in screen_text(pilot.app)

@@ -561,7 +561,7 @@ async def test_while_a_field_has_the_cursor_the_footer_offers_what_works_there(b
         await press(pilot, "escape", "escape", "a")
         await until(pilot, lambda: "t LIVE/dry-run" in foot(pilot.app).strip())
         await press(pilot, "tab")
-        await until(pilot, lambda: foot(pilot.app).strip() == "↵ decide  Tab reason  Esc back")
+        await until(pilot, lambda: foot(pilot.app).strip() == "↵ Tab to the digits  Esc back")
 
 
 async def test_the_help_says_that_there_is_more_of_it(build):
