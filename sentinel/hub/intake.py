@@ -348,7 +348,7 @@ async def _note_late(work: UnitOfWork, before: Case, after: Case, entry: Entry) 
     noted = msgspec.structs.replace(
         entry,
         action="noted",
-        text=f"without effect while {before.state.value}: {entry.text}",
+        text=f"noted while {before.state.value}, which it stays: {entry.text}",
         facts=entry.facts | {"event": entry.action},
     )
     await move(work, before, None, after, noted)

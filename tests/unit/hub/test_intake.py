@@ -339,8 +339,8 @@ async def test_what_comes_too_late_is_kept_without_effect(store):
     assert [r.outcome for r in incident.results] == [Outcome.RAN]
     texts = [m.text for m in incident.moves if m.action == "noted"]
     assert texts == [
-        "without effect while manual: admitted, live",
-        "without effect while manual: the plan ended: all-ran",
+        "noted while manual, which it stays: admitted, live",
+        "noted while manual, which it stays: the plan ended: all-ran",
     ]
     incident = await b.say(store, incident, verification=b.verification(incident))
     assert incident.summary.state is State.RESOLVED
