@@ -153,7 +153,7 @@ def xargs(call: Call) -> None:
         raise No(
             f"xargs runs {name} on words that are not in the plan",
             command.span,
-            "find ... -print0 | xargs -0, or pgrep ... | xargs ps",
+            "find ... -print0 | xargs -0 with a command that only reads, or pgrep ... | xargs ps",
         )
     replaces = {"-I", "--replace"} & set(parsed.seen)
     counts = {"-n", "-L", "--max-args", "--max-lines"} & set(parsed.seen)
