@@ -337,8 +337,19 @@ def _leave(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
+def twin(demo: Demo) -> str:
+    """Return how another shell reaches the demo's hub as the same person."""
+    return (
+        "in another shell, while this runs:\n"
+        f"  export SSH_AUTH_SOCK={demo.site.agent_socket}\n"
+        f"  sentinel incidents --identity {demo.site.operator}\n"
+    )
+
+
 def _terminal(demo: Demo) -> int:
     """Open the terminal UI on the demo's hub, as a program of its own."""
+    sys.stderr.write(twin(demo))
+    sys.stderr.flush()
     command = [sys.executable, "-m", "sentinel.tui.main", "--identity", str(demo.site.operator)]
     return subprocess.call(
         command, env={**os.environ, "SSH_AUTH_SOCK": str(demo.site.agent_socket)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
 
 import pytest
+
+from sentinel import demo as module
 
 STAGES = [
     "detect", "capture", "transport", "reason", "validate", "persist", "approve", "execute", "verify",
@@ -74,3 +77,12 @@ def test_a_model_behind_ollamas_protocol_reasons_or_the_playbook_stands_in(mode,
         server.stdout.close()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"plan revision 1 {author}" in done.stdout
+
+
+def test_another_shell_is_told_how_to_reach_it_as_the_same_person(tmp_path):
+    parser = argparse.ArgumentParser()
+    module.add_command(parser.add_subparsers())
+    made = module.Demo(parser.parse_args(["demo"]), tmp_path)
+    said = module.twin(made).split()
+    assert f"SSH_AUTH_SOCK={made.site.agent_socket}" in said
+    assert said[-2:] == ["--identity", str(made.site.operator)]
