@@ -155,7 +155,7 @@ TABLE: dict[str, tuple[Command, ...]] = {
         C(
             "replan",
             "p",
-            "another plan",
+            "replan",
             "ask the engine for another plan",
             action="again",
             mutates=True,
@@ -381,6 +381,8 @@ TABLE: dict[str, tuple[Command, ...]] = {
         ),
         C("drills", "6", "drills", "real faults on this host", "go", ("drills",), shown=False),
         C("rules", "7", "rules", "the policy's rules, by pack", "go", ("rules",), shown=False),
+        C("services", "", "services", "what runs where: in memory", "go", ("memory",), shown=False),
+        C("runbooks", "", "runbooks", "the runbooks: in memory", "go", ("memory",), shown=False),
         C(
             "earlier",
             "left_square_bracket",

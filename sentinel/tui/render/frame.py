@@ -14,6 +14,7 @@ from sentinel.tui.look import Skin
 from sentinel.tui.store import Phase, Snapshot, stale
 
 LAST = ("quit", "back", "help")  # at the end of every footer, whatever else has to give way
+NAMED_CELLS = 56  # of a help that names what is typed beside each key
 NOTICE_ROWS = 3  # of what is said on the status line, at the most
 
 
@@ -131,8 +132,9 @@ def help_rows(
 ) -> list[Line]:
     """Return the help of a screen: every command with its keys, its name and what it does.
 
-    Where none can be `typed`, in a dialog, their names are left out.
+    Where none can be `typed`, in a dialog, their names are left out, and where there is no room for them.
     """
+    typed = typed and cells >= NAMED_CELLS
     rows: list[Line] = []
     for title, commands in sections:
         if not commands:

@@ -162,6 +162,8 @@ class IncidentPage(Page):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the incident's state and the plan permit, and nothing while read-only."""
         incident = self.incident
+        if action == "next":
+            return bool(incident and _findings(incident))
         if action in ("approve", *_MAY, *_MOVES):
             if incident is None or self.desk.read_only:
                 return False
@@ -229,15 +231,12 @@ class IncidentPage(Page):
 
     def action_next(self) -> None:
         """Go to the next command that is not allowed."""
-        incident = self.incident
-        judgement = incident.judgement if incident else None
-        found = [
-            f"command:{number}"
-            for number, command in enumerate(judgement.commands if judgement else ())
-            if command.verdict is not Verdict.ALLOW
-        ]
-        if not found:
-            self.say("every command is allowed")
-            return
+        found = _findings(self.incident) if self.incident else []
         here = found.index(self._doc.stop) if self._doc.stop in found else -1
         self._doc.go(found[(here + 1) % len(found)])
+
+
+def _findings(incident: Incident) -> list[str]:
+    """Return the commands that are not allowed, as stops."""
+    judged = incident.judgement.commands if incident.judgement else ()
+    return [f"command:{n}" for n, each in enumerate(judged) if each.verdict is not Verdict.ALLOW]

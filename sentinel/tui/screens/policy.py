@@ -11,7 +11,7 @@ from sentinel.domain import MAX_COMMAND_CHARS
 from sentinel.policy import rules, validate
 from sentinel.tui import look
 from sentinel.tui.desk import Desk
-from sentinel.tui.line import Line, Tone, clip, line, text
+from sentinel.tui.line import Piece, Tone, clip, line, text
 from sentinel.tui.screens.command import TreeKeys
 from sentinel.tui.trail import Visit
 from sentinel.tui.widgets.entry import Entry
@@ -50,20 +50,23 @@ class PolicyPage(TreeKeys):
         if words:
             judgement = validate.judge(self._policy, words)
             self.set_subject(words, judgement)
-            head = line(" ", *look.verdict(judgement.verdict), text("  "), *self._digest())
+            head = line(" ", *look.verdict(judgement.verdict), text("  "), self._digest())
         else:
             self._judged = None
-            head = line(" type a command: nothing is run  ", *self._digest())
+            head = line(" type a command: nothing is run  ", self._digest())
         self._verdict.show([clip(head, self.size.width)])
         self.draw_tree()
 
-    def _digest(self) -> Line:
-        """Return which policy this is, and whether the hub judges with the same."""
-        mine, status = self._policy.digest, self.desk.snapshot.status
-        known = line(text(f"shipped packs, {human.digest(mine)}", Tone.DIM))
-        if status is None or status.policy == mine:
-            return known
-        return (*known, text("  the hub has another policy (its site's rules)", Tone.WARN))
+    def _digest(self) -> Piece:
+        return text(f"shipped packs, {human.digest(self._policy.digest)}", Tone.DIM)
+
+    def hint(self) -> str:
+        """Return where the hub may say something else."""
+        status = self.desk.snapshot.status
+        same = status is None or status.policy == self._policy.digest
+        return (
+            "" if same else "the hub has another policy (its site's rules): its verdict may differ"
+        )
 
     def hint(self) -> str:
         """Return where the rules themselves are."""

@@ -522,3 +522,21 @@ async def test_what_was_said_is_gone_when_one_comes_back(build):
         await press(pilot, "1")
         await sees(pilot, "7 open")
         assert "copied" not in screen_text(pilot.app)
+
+
+async def test_the_way_to_a_finding_is_offered_where_there_is_one(build):
+    async with running(build()) as pilot:
+        await press(pilot, "enter")
+        await sees(pilot, "kill -TERM 2217", "a approve")
+        assert "n finding" not in screen_text(pilot.app)
+        await press(pilot, "q")
+        await sees(pilot, "> 5f02")
+        await press(pilot, "j", "enter")
+        await sees(pilot, "never.audit.logs", "n finding", "p replan")
+
+
+@pytest.mark.parametrize("name", ["services", "runbooks"])
+async def test_what_memory_holds_is_found_by_its_own_name(build, name):
+    async with running(build()) as pilot:
+        await press(pilot, "colon", *name, "enter")
+        await sees(pilot, "> memory", name.upper())

@@ -109,4 +109,6 @@ def test_the_help_lists_every_key_with_what_it_does():
     shown = [plain(of) for of in frame.help_rows([("HERE", KEYS), ("NONE", [])], 60)]
     assert shown[0] == "HERE"
     assert "  j ↓       :down             down" in shown
+    narrow = [plain(of) for of in frame.help_rows([("HERE", KEYS)], 38)]
+    assert "  j ↓       down" in narrow
     assert "NONE" not in shown

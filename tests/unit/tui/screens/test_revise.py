@@ -243,3 +243,10 @@ async def test_a_struck_command_whose_change_is_given_up_is_still_struck(build, 
         await press(pilot, "enter", "x", "enter")
         await sees(pilot, "df -h /varx")
         assert "STRUCK" not in screen_text(app)
+
+
+async def test_the_playground_says_in_full_that_the_hub_has_another_policy(build):
+    async with build().run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "hub ok")
+        await press(pilot, "4")
+        await sees(pilot, "the hub has another policy (its site's rules): its verdict may differ")
