@@ -405,19 +405,24 @@ def _timeline(incident: Incident, cells: int) -> list[Row]:
         return []
     rows = _plain([rule("TIMELINE", cells)])
     start = moves[0].at_ms
-    return rows + _plain(_move(move, start, cells) for move in moves)
+    for move in moves:
+        rows += _plain(_move(move, start, cells))
+    return rows
 
 
-def _move(move: Move, start: int, cells: int) -> Line:
+def _move(move: Move, start: int, cells: int) -> list[Line]:
+    """Return one move in as many lines as its words need; who made it stands behind them."""
     since = human.duration(max(0, move.at_ms - start))
-    words = line(
+    head = line(
         text(human.clock(move.at_ms)),
         text(f" +{since:<11}", Tone.DIM),
         text(f"{move.stage.value:<10}", Tone.STRONG),
-        text(f"{move.text}  "),
-        text(move.actor, Tone.DIM),
     )
-    return clip(words, cells)
+    rows, actor = wrap(move.text, cells, first=head), text(f"  {move.actor}", Tone.DIM)
+    last = (*rows[-1], actor)
+    if width(last) <= cells:
+        return [*rows[:-1], last]
+    return [*rows, line(" " * max(0, min(width(head) - 2, cells - width((actor,)))), actor)]
 
 
 def output_document(result: CommandResult, command: str, now_ms: int, cells: int) -> list[Row]:

@@ -273,3 +273,13 @@ def test_a_rejected_plan_is_not_ticked_as_approved(recording):
     incident = case(recording, "db-02")
     assert incident.decision.choice is Choice.REJECT
     assert "✗approve ·execute" in stage_line(recording, "db-02")
+
+
+def test_the_timeline_cuts_no_word_of_what_happened(recording):
+    first = case(recording, "db-01").moves[0]
+    said = "noted while executed, which it stays: the signal cleared by itself"
+    moves = (msgspec.structs.replace(first, text=said, actor="node:db-01"),)
+    for cells in (38, 78, 158):
+        shown = text(recording, "db-01", cells, moves=moves).partition("TIMELINE")[2]
+        assert " ".join(shown.split()).endswith(f"{said} node:db-01")
+        assert "…" not in shown
