@@ -61,16 +61,12 @@ class PolicyPage(TreeKeys):
         return text(f"shipped packs, {human.digest(self._policy.digest)}", Tone.DIM)
 
     def hint(self) -> str:
-        """Return where the hub may say something else."""
+        """Return where the hub may say something else, or where the rules themselves are."""
         status = self.desk.snapshot.status
         same = status is None or status.policy == self._policy.digest
-        return (
-            "" if same else "the hub has another policy (its site's rules): its verdict may differ"
-        )
-
-    def hint(self) -> str:
-        """Return where the rules themselves are."""
-        return "" if self._typed.value else "every rule, by pack: Tab, then 7"
+        other = "the hub has another policy (its site's rules): its verdict may differ"
+        words = ("" if self._typed.value else "every rule: Tab, then 7", "" if same else other)
+        return "; ".join(filter(None, words))
 
     def on_entry_changed(self, _: Entry.Changed) -> None:
         """Judge as it is typed."""

@@ -20,7 +20,6 @@ from sentinel.tui.app import SentinelApp
 from sentinel.tui.look import Skin
 from sentinel.tui.output import PATIENCE_S
 from sentinel.tui.recorded import RecordedHub
-from sentinel.tui.render import similar
 from sentinel.tui.screens.incident import IncidentPage
 from sentinel.tui.screens.incidents import IncidentsPage
 from sentinel.tui.screens.page import Page

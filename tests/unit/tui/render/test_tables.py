@@ -140,8 +140,8 @@ def test_a_record_in_a_line_says_what_happened_and_only_where_there_is_room_its_
     body = '{"action":"approved","text":"approved by ann, live\\u001b"}'
     said = msgspec.structs.replace(recording.audit[0], body=body)
     narrow, wide = (plain(tables.audit(said, cells)) for cells in (78, 158))
-    assert narrow.endswith(" approved by ann, liv…")
-    assert wide.endswith(f" {said.hash[7:15]} approved by ann, live\\x1b")
+    assert narrow.endswith(" ! approved by ann, l…")
+    assert wide.endswith(f" {said.hash[7:15]} ! approved by ann, live\\x1b")
     assert plain(tables.audit_titles(78)).split()[-2:] == ["ID", "TEXT"]
     assert plain(tables.audit_titles(158)).split()[-2:] == ["HASH", "TEXT"]
     for odd in ('{"text"', "{}", '{"a":' + "[" * 2000):

@@ -47,7 +47,7 @@ async def test_they_are_searched_as_one_types_and_read_in_full(build):
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "hub ok")
         await press(pilot, "4")
-        await sees(pilot, "every rule, by pack: Tab, then 7")
+        await sees(pilot, "every rule: Tab, then 7")
         await press(pilot, "tab", "7")
         await sees(pilot, "─ 10-identity", "ro.uname")
         await press(pilot, "slash", *"NEVER systemctl")
