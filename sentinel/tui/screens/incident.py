@@ -9,10 +9,10 @@ from textual.widget import Widget
 from sentinel import human
 from sentinel.domain import Choice, Incident, Mode, State, Summary, Verdict
 from sentinel.lifecycle import OPEN, TRANSITIONS, Event
-from sentinel.protocol import Action
+from sentinel.protocol import Action, ListRequest
 from sentinel.protocol import Page as Summaries
 from sentinel.tui import decide, look
-from sentinel.tui.client import Answered
+from sentinel.tui.client import Answered, Refused
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import Line, Row, line, text
 from sentinel.tui.render import incident as render
@@ -120,6 +120,11 @@ class IncidentPage(Page):
         """Take those that may be like it; the program shows what has come."""
         if isinstance(message.reply, Summaries):
             self._others = message.reply.summaries
+
+    def refused(self, message: Refused) -> None:
+        """Say why; but nobody asked for those that may be like it, and a lost hub has its banner."""
+        if not isinstance(message.request, ListRequest):
+            super().refused(message)
 
     def hint(self) -> str:
         """Return why there is no approve key where one would look for it, or where the plan is."""

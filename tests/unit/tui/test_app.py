@@ -225,6 +225,23 @@ async def test_a_lost_hub_is_told_and_makes_everything_read_only(build, hub, clo
         assert isinstance(pilot.app.screen, IncidentPage)
 
 
+async def test_what_nobody_asked_for_does_not_stand_before_the_hubs_trouble(
+    build, hub, monkeypatch
+):
+    monkeypatch.setattr(client_module, "BACKOFF_S", (30.0,))
+
+    class Half(Wire):
+        async def call(self, request):
+            if getattr(request, "before", ""):  # earlier incidents like the one that is shown
+                self.say(errors.PeerError("no route to host"))
+                raise errors.PeerError("no answer from the hub")
+            return await super().call(request)
+
+    async with running(build(port=Half(hub))) as pilot:
+        await press(pilot, "enter")
+        await sees(pilot, "hub unreachable: no route to host")
+
+
 async def test_a_hub_that_comes_back_is_watched_from_where_it_was_left(build, hub, monkeypatch):
     monkeypatch.setattr(client_module, "BACKOFF_S", (0.01,))
     wire = Wire(hub)
