@@ -104,6 +104,10 @@ class AuditScreen(Searched):
             self._state = (ends, state)
         return self._state[1]
 
+    def hint(self) -> str:
+        """Return what is not looked at here: the log's beginning, and what it is signed with."""
+        return "the whole log and its signatures: sentinel audit verify, where the hub runs"
+
     def _look_back(self) -> None:
         """Ask for the records before the first, a page at a time, as far as a search goes."""
         done = self._first or self._older is not None or len(self._records) >= KEPT
