@@ -17,7 +17,7 @@ import msgspec
 from sentinel import canonical, process
 from sentinel.domain import Incident, Mode, Report, Stage, State
 from sentinel.hub import recall
-from sentinel.hub.cases import Case, PlanRecord
+from sentinel.hub.cases import Case, Papers, PlanRecord
 from sentinel.hub.moves import Entry, begin_all
 from sentinel.hub.persist import Store
 from sentinel.hub.persist_writes import UnitOfWork
@@ -126,6 +126,7 @@ def _make(
         plan_revision=plan.revision,
         service=recall.service_of(report),
         runbook=recall.runbook_of(plan.author, plan.engine),
+        papers=Papers(evidence=template.evidence),
     )
     record = PlanRecord(revision=plan.revision, digest=digest, body=body, judgement=judgement)
     return Made(case, report, record)

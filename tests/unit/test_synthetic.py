@@ -28,6 +28,8 @@ async def test_they_are_whole_and_the_log_is_sound(filled):
     assert canonical.digest_of(incident.plan) == incident.plan_digest == incident.judgement.plan
     assert incident.plan.host == incident.summary.host == incident.report.host
     assert incident.moves
+    cited = {each for claim in incident.plan.diagnosis.claims for each in claim.evidence}
+    assert cited <= {each.id for each in incident.evidence}
     counts = await filled.counts()
     assert 0 < counts.need_decision < counts.open_incidents < COUNT
     assert counts.nodes == synthetic.HOSTS
