@@ -249,4 +249,8 @@ async def test_the_playground_says_in_full_that_the_hub_has_another_policy(build
     async with build().run_test(size=(80, 24)) as pilot:
         await sees(pilot, "hub ok")
         await press(pilot, "4")
+        await sees(
+            pilot, "the hub has another policy (its site's rules): its", "verdict may differ"
+        )
+        await press(pilot, "d", "f")
         await sees(pilot, "the hub has another policy (its site's rules): its verdict may differ")
