@@ -65,7 +65,12 @@ def decode(kind: type[V], data: bytes, *, limit: int) -> V:
 
 def digest(data: bytes) -> Digest:
     """Return the SHA-256 of `data` as `sha256:<hex>`."""
-    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+    return digest_text(hashlib.sha256(data).digest())
+
+
+def digest_text(raw: bytes) -> Digest:
+    """Return a raw SHA-256 as `sha256:<hex>`."""
+    return Digest(f"sha256:{raw.hex()}")
 
 
 def digest_of(value: Value) -> Digest:

@@ -91,13 +91,8 @@ def record(row: Row) -> AuditRecord:
         actor=body.actor,
         incident=body.incident,
         body=row.body.decode(),
-        hash=digest_text(row.hash),
+        hash=canonical.digest_text(row.hash),
     )
-
-
-def digest_text(raw: bytes) -> Digest:
-    """Return a raw SHA-256 as `sha256:<hex>`."""
-    return Digest(f"sha256:{raw.hex()}")
 
 
 # ---------------------------------------------------------------- proofs
@@ -188,7 +183,7 @@ class _Walk:
     def finding(self, fault: _Fault | None) -> Finding:
         return Finding(
             records=self._tree.size,
-            head=digest_text(self._tree.root()),
+            head=canonical.digest_text(self._tree.root()),
             checkpoints=self._held,
             broken=fault.seq if fault else None,
             reason=str(fault) if fault else "",

@@ -81,7 +81,7 @@ def logged(seq: int, move: Move, incident: str) -> AuditRecord:
         actor=move.actor,
         incident=incident,
         body=body.decode(),
-        hash=f"sha256:{merkle.leaf_hash(body).hex()}",
+        hash=canonical.digest_text(merkle.leaf_hash(body)),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
-from sentinel import human, merkle
+from sentinel import canonical, human, merkle
 from sentinel.domain import AgentStatus, AuditRecord, LogRecord, Metric, Mode
 from sentinel.tui.line import EMPTY, Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
@@ -94,10 +95,13 @@ def audit_titles(cells: int) -> Line:
     return clip(joined([*columns, line(text("TEXT", Tone.STRONG))], line(" ")), cells)
 
 
+@lru_cache(
+    maxsize=4096
+)  # what the audit log's screen keeps: each is asked about in its row and in the sum
 def fits(of: AuditRecord) -> bool:
     """Say whether a record is what its hash and its own bytes say: the hash is that of a leaf of the log."""
     body = of.body.encode(errors="replace")
-    if of.hash != f"sha256:{merkle.leaf_hash(body).hex()}":
+    if of.hash != canonical.digest_text(merkle.leaf_hash(body)):
         return False
     try:
         said = msgspec.json.decode(body, type=LogRecord)
