@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from sentinel.domain import Value, Verdict
 from sentinel.policy import limits
@@ -14,32 +13,26 @@ from sentinel.tui import look
 from sentinel.tui.line import Line, Row, Tone, cell, clip, joined, line, rule, text, wrap
 
 
-class Entry(NamedTuple):
-    """One rule: facts by name, in the order in which they are told."""
+class Entry(Value, frozen=True, kw_only=True):
+    """One rule: facts by name, in the order in which they are told; of some there are several."""
 
     id: str
     pack: str
     verdict: Verdict
-    about: str  # in a line
     facts: tuple[tuple[str, str], ...]
+
+    @property
+    def about(self) -> str:
+        """What it is about, in a line: the command, and why or else with which options."""
+        facts = dict(self.facts)
+        if self.verdict is Verdict.BLOCK:
+            return facts.get("why", "")
+        return f"{facts['command']}  {facts.get('why') or facts.get('options', '')}"
 
     @property
     def texts(self) -> tuple[str, ...]:
         """What it can be searched by."""
         return (self.id, self.pack, self.verdict.value, *(value for _, value in self.facts))
-
-    def told(self) -> Told:
-        """Return it as a value, for JSON."""
-        return Told(id=self.id, pack=self.pack, verdict=self.verdict, facts=self.facts)
-
-
-class Told(Value, frozen=True, kw_only=True):
-    """A rule for a script; of a fact that there are several of, each by itself."""
-
-    id: str
-    pack: str
-    verdict: Verdict
-    facts: tuple[tuple[str, str], ...]
 
 
 def counts(shown: Sequence[Entry], every: Sequence[Entry]) -> str:
@@ -77,8 +70,7 @@ def _allow(pack: str, file: File, of: Allow) -> Entry:
         *(("allowed", example) for example in of.ok),
         *(("not", example) for example in of.no),
     ]
-    about = " ".join(f"{command}  {of.why or of.opts}".split("\n"))
-    return Entry(of.id, pack, Verdict.ALLOW, about, _known(facts))
+    return Entry(id=of.id, pack=pack, verdict=Verdict.ALLOW, facts=_known(facts))
 
 
 def _block(pack: str, of: Block) -> Entry:
@@ -96,7 +88,7 @@ def _block(pack: str, of: Block) -> Entry:
         *(("never", example) for example in of.hit),
         *(("not this", example) for example in of.miss),
     ]
-    return Entry(of.id, pack, Verdict.BLOCK, of.why, _known(facts))
+    return Entry(id=of.id, pack=pack, verdict=Verdict.BLOCK, facts=_known(facts))
 
 
 def _words(names: str | Sequence[str]) -> str:

@@ -28,9 +28,9 @@ def run_rules(args: argparse.Namespace) -> int:
     if not shown:
         raise errors.OperatorError(f"no shipped rule has {errors.printable(words)}")
     if args.json:
-        edge.say("".join(plain.json_line(each.told()) + "\n" for each in shown))
+        edge.say("".join(plain.json_line(each) + "\n" for each in shown))
         return 0
-    documents = [render.full(each, edge.cells()) for each in named]
-    rows = documents[0] if documents else render.document(shown, edge.cells())
+    cells = edge.cells()
+    rows = render.full(named[0], cells) if named else render.document(shown, cells)
     edge.lines([row.line for row in rows])
     return 0
