@@ -14,13 +14,11 @@ from sentinel.protocol import Action, GetRequest, ListRequest, Order
 from sentinel.tui import commands, filters, look, setup
 from sentinel.tui.client import Answered, Refused
 from sentinel.tui.clip import short as clip_short
-from sentinel.tui.commands import Command
 from sentinel.tui.desk import Desk
 from sentinel.tui.line import EMPTY, Line, Row, Tone, clip, line, text
 from sentinel.tui.render import incidents as render
 from sentinel.tui.screens.act import ActPage
-from sentinel.tui.screens.page import Page
-from sentinel.tui.widgets.entry import Entry
+from sentinel.tui.screens.search import Searched
 from sentinel.tui.widgets.lines import MARGIN, Browser, Lines
 
 UNCUT_CELLS = 400  # more than the longest row has
@@ -50,10 +48,11 @@ class Rows(Sequence[Row]):
         return Row(render.row(summary, self._now_ms, self._cells), summary.id)
 
 
-class IncidentsPage(Page):
+class IncidentsPage(Searched):
     """The live list."""
 
     NAME = "incidents"
+    KEEP, CLEAR = "keep the filter", "clear it"
     BANNER_ROWS = 1  # evidence stands there: a cursor that moves must not move the list
 
     def __init__(self, desk: Desk) -> None:
@@ -62,7 +61,6 @@ class IncidentsPage(Page):
         self._counts = Lines(desk.paint, id="counts")
         self._titles = Lines(desk.paint, id="titles")
         self._list = Browser(desk.paint, id="list")
-        self._filter = Entry(desk.paint, "/", id="filter")
         self._terms: filters.Terms = ()
         self._ended = False
         self._known: tuple[Summary, ...] = ()  # what `_shown` was chosen from, and by what
@@ -93,8 +91,7 @@ class IncidentsPage(Page):
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets."""
-        self._filter.add_class("gone")
-        return (self._counts, self._titles, self._list, self._filter)
+        return (self._counts, self._titles, self._list, self._search)
 
     def draw(self) -> None:
         """Show the incidents that the filter takes."""
@@ -105,12 +102,12 @@ class IncidentsPage(Page):
         else:
             self._choose(snapshot.summaries)
         counts = render.counts(
-            snapshot, shown=len(self._shown), filtered=self._filter.value, ended=self._ended
+            snapshot, shown=len(self._shown), filtered=self._search.value, ended=self._ended
         )
         self._counts.show([clip((*self._own_words(), *counts), self.size.width)])
         self._titles.show([line(" " * MARGIN, *render.titles(cells))])
         if not self._shown:
-            self._list.show([Row(EMPTY), Row(line(render.empty(snapshot, self._filter.value)))])
+            self._list.show([Row(EMPTY), Row(line(render.empty(snapshot, self._search.value)))])
         else:
             stop = self._list.stop
             at = next((i for i, s in enumerate(self._shown) if s.id == stop), -1)
@@ -173,7 +170,7 @@ class IncidentsPage(Page):
 
         While a filter is typed: what it may say.
         """
-        if self._filter.has_focus:
+        if self._search.has_focus:
             return next(c.more for c in commands.TABLE[self.NAME] if c.name == "filter")
         at = self._list.at
         if not 0 <= at < len(self._shown):
@@ -182,12 +179,6 @@ class IncidentsPage(Page):
         who = look.on_it(summary.owner, summary.state)
         host = summary.host if render.cuts(summary, self._list.room) else ""
         return "; ".join(word for word in (who, host, summary.evidence) if word)
-
-    def at_foot(self) -> list[Command]:
-        """Return what Enter and Escape do to a filter while it is typed."""
-        if self._filter.has_focus:
-            return [Command("", "enter", "keep the filter"), Command("", "escape", "clear it")]
-        return super().at_foot()
 
     def on_browser_moved(self, _: Browser.Moved) -> None:
         """Show the evidence of the row under the cursor, and see to the rows beyond it."""
@@ -198,24 +189,15 @@ class IncidentsPage(Page):
         """Open an incident."""
         self.want("incident", message.row)
 
-    def on_entry_changed(self, _: Entry.Changed) -> None:
+    def searched(self) -> None:
         """Filter as it is typed."""
         try:
-            self._terms = filters.parse(self._filter.value)
+            self._terms = filters.parse(self._search.value)
         except errors.OperatorError as error:
             self.say(f"{error.what}: {error.hint}", bad=True)
             return
         self.say("")
         self.update_view()
-
-    def on_entry_submitted(self, _: Entry.Submitted) -> None:
-        """Keep the filter and go back to the list."""
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self._filter.set_class(not self._filter.value, "gone")
-        self.set_focus(self._list)
-        self.call_after_refresh(self.update_view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the present situation has."""
@@ -238,25 +220,14 @@ class IncidentsPage(Page):
 
     def action_filter(self, terms: str = "") -> None:
         """Type a filter, or apply the one that was typed."""
-        if terms:
-            self.set_filter(terms)
-            return
-        self._filter.remove_class("gone")
-        self.set_focus(self._filter)
-        self.call_after_refresh(self.update_view)
-
-    def set_filter(self, terms: str) -> None:
-        """Show what `terms` take, if they can be read."""
-        self._filter.clear()
-        self._filter.type(terms)
-        self._close_filter()
+        self.action_search(terms)
 
     def action_clear(self) -> None:
         """Show everything again."""
-        self._filter.clear()
+        self._search.clear()
         self._terms = ()
         self._mark(frozenset())
-        self._close_filter()
+        self.close_search()
 
     def _own_words(self) -> Line:
         """Return what differs from the list as it comes: another order, marks."""
@@ -331,11 +302,11 @@ class IncidentsPage(Page):
             known = " ".join(self.desk.views) or "none yet, :save NAME makes one"
             self.say(f"there is no view {name}: {known}", bad=True)
         else:
-            self.set_filter(terms)
+            self.search_for(terms)
 
     def action_save(self, name: str) -> None:
         """Save the present filter as a view in tui.toml."""
-        folder, terms = self.desk.setup.folder, self._filter.value.strip()
+        folder, terms = self.desk.setup.folder, self._search.value.strip()
         if folder is None or not terms:
             why = (
                 "there is no filter to save: / makes one" if folder else "there is no folder for it"
